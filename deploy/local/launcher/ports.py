@@ -1,0 +1,99 @@
+"""Which ports a stack listens on, and who is in the way."""
+
+import json
+import os
+import random
+import socket
+from pathlib import Path
+
+from .settings import Problem, Stack
+
+OFFSET = "JANGBU_PORT_OFFSET"
+
+
+def recorded(stack: Stack) -> dict[str, int]:
+    """The ports of the last `up`, or none before the first."""
+    file = stack.state / "ports.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def choose(stack: Stack) -> dict[str, int]:
+    """The ports of this `up`; what was recorded stays, unless the offset says otherwise."""
+    before = recorded(stack)
+    fixed = stack.settings["ports"]
+    if stack.name == "dev" and (OFFSET in os.environ or not before):
+        ports = {name: port + offset() for name, port in fixed.items()}
+    elif before.keys() == fixed.keys():
+        ports = before
+    else:
+        ports = pick(stack)
+    return ports
+
+
+def record(stack: Stack) -> None:
+    (stack.state / "ports.json").write_text(json.dumps(stack.ports, indent=2) + "\n")
+
+
+def offset() -> int:
+    text = os.environ.get(OFFSET, "0")
+    if not text.isdigit() or int(text) > 50000:
+        raise Problem(f"{OFFSET} is a number from 0 to 50000: not {text!r}")
+    return int(text)
+
+
+def pick(stack: Stack) -> dict[str, int]:
+    """Free ports drawn at random, so that two checkouts picking at once hardly meet."""
+    names = stack.settings["ports"]
+    bounds = stack.settings["port_range"]
+    drawn = random.sample(range(bounds["first"], bounds["last"] + 1), 1000)
+    free = [port for port in drawn if is_free(port)][: len(names)]
+    return dict(zip(names, free, strict=True))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do, so that closed connections still waiting are not in the way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def check_free(stack: Stack, names: list[str]) -> None:
+    """Stops with every port that somebody else holds."""
+    taken = [name for name in names if not is_free(stack.ports[name])]
+    if not taken:
+        return
+    lines = [f"port {stack.ports[name]} ({name}) is taken by {holder(stack.ports[name])}" for name in taken]
+    if stack.name == "dev":
+        lines.append(f"move all ports with {OFFSET}=1000, or one of them in deploy/local/stack.toml under [ports]")
+    else:
+        lines.append(f"free it, or let the stack pick new ones: stack.py --name {stack.name} clean")
+    raise Problem("\n".join(lines))
+
+
+def holder(port: int) -> str:
+    inode = listening_inode(port)
+    for link in Path("/proc").glob("[0-9]*/fd/*") if inode else []:
+        try:
+            if os.readlink(link) == f"socket:[{inode}]":
+                pid = link.parts[2]
+                words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+                return f"pid {pid} ({b' '.join(words).decode(errors='replace')[:100].strip()})"
+        except OSError:
+            continue
+    return "a process of another user"
+
+
+def listening_inode(port: int) -> str | None:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(table):
+            continue
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            listening = fields[3] == "0A"
+            if listening and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                return fields[9]
+    return None

@@ -1,0 +1,57 @@
+"""Apicurio Registry, which keeps its schemas in Kafka."""
+
+import json
+import tarfile
+from pathlib import Path
+
+from . import java, web
+from .servers import Server
+from .settings import HERE
+
+
+class Registry(Server):
+    name = "registry"
+    ports = ("registry", "registry_management")
+    needs = ("kafka",)
+
+    def ingredients(self) -> list[str]:
+        return [(HERE / "registry/pom.xml").read_text()]
+
+    def build(self, folder: Path) -> None:
+        java.jars(self.stack, "registry", folder)
+        [archive] = folder.glob("*.tar.gz")
+        with tarfile.open(archive) as files:
+            files.extractall(folder, filter="data")
+        archive.unlink()
+
+    def prepare(self) -> None:
+        (self.home / "snapshots").mkdir(exist_ok=True)
+
+    def command(self) -> list[str]:
+        # The cost of compiling further is paid at each start, and regained in production only.
+        quick = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+        return self.java(*quick, "-jar", f"{self.program}/quarkus-run.jar", heap=self.options["heap"])
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "APICURIO_STORAGE_KIND": "kafkasql",
+            "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.stack.ports['kafka']}",
+            "APICURIO_STORAGE_SNAPSHOT_LOCATION": f"{self.home}/snapshots",
+            "QUARKUS_HTTP_HOST": "127.0.0.1",
+            "QUARKUS_HTTP_PORT": str(self.port()),
+            "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+            "QUARKUS_MANAGEMENT_PORT": str(self.port("management")),
+        }
+
+    def answers(self) -> bool:
+        return web.get(f"http://127.0.0.1:{self.port('management')}/health/ready") is not None
+
+    def settle(self) -> None:
+        """Apicurio begins with no compatibility rule at all."""
+        config = f"{self.addresses()['JANGBU_REGISTRY']}/config"
+        wanted = self.options["compatibility"]
+        if json.loads(web.get(config) or "{}").get("compatibilityLevel") != wanted:
+            web.put(config, {"compatibility": wanted})
+
+    def addresses(self) -> dict[str, str]:
+        return {"JANGBU_REGISTRY": f"http://127.0.0.1:{self.port()}/apis/ccompat/v7"}
