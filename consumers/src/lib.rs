@@ -1,0 +1,1 @@
+//! The Kafka processes: command handler, projector, indexer, and the operator's tool.

@@ -1,0 +1,1 @@
+//! The read side: read models in MySQL, documents in OpenSearch.

@@ -1,0 +1,158 @@
+//! Confluent framing: a zero byte, the schema id as four big-endian bytes, then the Avro datum.
+
+use std::{collections::HashMap, sync::Arc};
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use dashmap::DashMap;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    registry::{Registry, RegistryError},
+    topic::Topic,
+};
+
+/// Reads and writes framed records. Knows every schema registered when it was made, and learns
+/// later ones when asked to.
+pub struct Codec {
+    registry: Registry,
+    writers: HashMap<String, Writer>,
+    readers: DashMap<u32, Option<Arc<Reader>>>,
+}
+
+struct Writer {
+    frame: [u8; 5],
+    datum: GenericDatumWriter<'static>,
+}
+
+struct Reader {
+    record_name: String,
+    datum: GenericDatumReader<'static>,
+}
+
+/// A framed message whose schema is known.
+pub struct Frame<'m> {
+    reader: Arc<Reader>,
+    datum: &'m [u8],
+}
+
+/// Why a record could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// No Confluent frame.
+    #[error("not framed: a record begins with a zero byte and a schema id")]
+    NotFramed,
+    /// The id has not been learnt yet; see [`Codec::learn`].
+    #[error("schema {0} has not been looked up yet")]
+    NotLearnt(u32),
+    /// The registry holds no such schema.
+    #[error("schema {0} is unknown to the registry")]
+    UnknownSchema(u32),
+    /// The record may not be written.
+    #[error("no schema is registered for {0}; run `jangbu topics apply`")]
+    NotRegistered(String),
+    /// Avro's own complaint.
+    #[error("avro: {0}")]
+    Avro(#[from] apache_avro::Error),
+    /// The registry did not answer.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl Codec {
+    /// Looks up the registered ids of all records of `topics`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the registry does not answer, or lacks a record of this build.
+    pub async fn load(registry: Registry, topics: &[Topic]) -> Result<Self, CodecError> {
+        let mut writers = HashMap::new();
+        let readers = DashMap::new();
+        for topic in topics {
+            for schema in (topic.records)() {
+                let name = full_name(&schema);
+                let subject = format!("{}-{name}", topic.name);
+                let id = registry.id_of(&subject, &schema).await?;
+                let id = id.ok_or_else(|| CodecError::NotRegistered(subject))?;
+                let schema: &'static Schema = Box::leak(Box::new(schema));
+                readers.insert(id, Some(Arc::new(Reader::new(schema)?)));
+                writers.insert(name, Writer::new(id, schema)?);
+            }
+        }
+        Ok(Self { registry, writers, readers })
+    }
+
+    /// Frames `record`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when no schema is known by `name`, or it does not fit.
+    pub fn write<T: Serialize>(&self, name: &str, record: &T) -> Result<Vec<u8>, CodecError> {
+        let writer =
+            self.writers.get(name).ok_or_else(|| CodecError::NotRegistered(name.to_owned()))?;
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(&writer.frame);
+        writer.datum.write_ser(&mut bytes, record)?;
+        Ok(bytes)
+    }
+
+    /// Opens a framed message.
+    ///
+    /// # Errors
+    /// [`CodecError::NotLearnt`] when [`Codec::learn`] must look the schema up first.
+    pub fn open<'m>(&self, bytes: &'m [u8]) -> Result<Frame<'m>, CodecError> {
+        let (frame, datum) = bytes.split_first_chunk::<5>().ok_or(CodecError::NotFramed)?;
+        let [0, id @ ..] = *frame else { return Err(CodecError::NotFramed) };
+        let id = u32::from_be_bytes(id);
+        let reader = self.readers.get(&id).ok_or(CodecError::NotLearnt(id))?;
+        let reader = reader.clone().ok_or(CodecError::UnknownSchema(id))?;
+        Ok(Frame { reader, datum })
+    }
+
+    /// Looks a schema up that appeared while running; an unknown one is remembered as such.
+    ///
+    /// # Errors
+    /// [`CodecError::Registry`] when the registry does not answer.
+    pub async fn learn(&self, id: u32) -> Result<(), CodecError> {
+        let found = self.registry.schema(id).await?;
+        let reader = match found {
+            // A process meets a handful of schemas in its life, so leaking each is bounded.
+            Some(schema) => Some(Arc::new(Reader::new(Box::leak(Box::new(schema)))?)),
+            None => None,
+        };
+        self.readers.insert(id, reader);
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn new(id: u32, schema: &'static Schema) -> Result<Self, CodecError> {
+        let [a, b, c, d] = id.to_be_bytes();
+        let datum = GenericDatumWriter::builder(schema).human_readable(false).build()?;
+        Ok(Self { frame: [0, a, b, c, d], datum })
+    }
+}
+
+impl Reader {
+    fn new(schema: &'static Schema) -> Result<Self, CodecError> {
+        let datum = GenericDatumReader::builder(schema).human_readable(false).build()?;
+        Ok(Self { record_name: full_name(schema), datum })
+    }
+}
+
+impl Frame<'_> {
+    /// The full name of the record, as its writer called it.
+    pub fn record_name(&self) -> &str {
+        &self.reader.record_name
+    }
+
+    /// Reads the record by its writer's schema; fields that it lacks take serde's defaults.
+    ///
+    /// # Errors
+    /// [`CodecError::Avro`] when the bytes do not fit.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        Ok(self.reader.datum.read_deser(&mut &*self.datum)?)
+    }
+}
+
+/// The name of a record with its namespace; empty for a schema without a name.
+pub fn full_name(schema: &Schema) -> String {
+    schema.name().map(|name| name.fullname(None)).unwrap_or_default()
+}

@@ -1,0 +1,255 @@
+//! Messages: a record with the headers that make it traceable. Events follow the CloudEvents
+//! Kafka binding in binary mode: each attribute is a header `ce_<name>`.
+
+use std::{borrow::Cow, str::FromStr};
+
+use domain::{CommandId, MallId, Timestamp, product};
+use uuid::Uuid;
+
+use crate::{
+    record::{Decision, Records, decision_id, event_id},
+    topic::Topic,
+    trace::Traceparent,
+};
+
+/// The headers of a message, in order.
+pub type Headers = Vec<(Cow<'static, str>, String)>;
+
+/// What every message of a command's life carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The key of the aggregate.
+    pub aggregate: Uuid,
+    /// The mall whose data it is.
+    pub mall: MallId,
+    /// The command that it began with.
+    pub command: CommandId,
+    /// Tells two bodies under one key apart.
+    pub body_hash: String,
+    /// Who asked: a key's or a process's name, never a person's data.
+    pub actor: String,
+    /// Ties together what belongs to one request.
+    pub correlation: Uuid,
+    /// The step of the trace that made the message.
+    pub trace: Traceparent,
+}
+
+/// A command on its way to its aggregate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandMessage {
+    /// Where it comes from and whom it is for.
+    pub origin: Origin,
+    /// The only version to which the command applies (`If-Match`).
+    pub expected_version: Option<i64>,
+    /// The partition of `outcomes` at which somebody waits.
+    pub reply_partition: Option<i32>,
+    /// The wish itself.
+    pub body: product::Command,
+}
+
+/// A fact, as it stands in the log for ever.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventMessage {
+    /// The command that caused it.
+    pub origin: Origin,
+    /// Its number in the aggregate's history, from 1 without a gap.
+    pub version: i64,
+    /// The time of the decision.
+    pub time: Timestamp,
+    /// The fact itself.
+    pub body: product::Event,
+}
+
+/// The conclusion that left no event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionMessage {
+    /// The command that was decided.
+    pub origin: Origin,
+    /// The time of the decision.
+    pub time: Timestamp,
+    /// The conclusion.
+    pub body: Decision,
+}
+
+/// A header is missing or does not hold what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the header {0} is missing or malformed")]
+pub struct HeaderError(pub &'static str);
+
+/// Reads headers by name; implemented by whatever holds them.
+pub trait HeaderSource {
+    /// The bytes of the header, if it is there.
+    fn header(&self, name: &str) -> Option<&[u8]>;
+}
+
+impl HeaderSource for Headers {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_bytes())
+    }
+}
+
+impl Origin {
+    /// Reads what [`CommandMessage::headers`] wrote; the command's id is `ce_id`.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn of_command(headers: &impl HeaderSource, aggregate: Uuid) -> Result<Self, HeaderError> {
+        Self::read(headers, aggregate, "ce_id")
+    }
+
+    /// Reads what [`EventMessage::headers`] or [`DecisionMessage::headers`] wrote.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn of_event(headers: &impl HeaderSource, aggregate: Uuid) -> Result<Self, HeaderError> {
+        Self::read(headers, aggregate, "ce_commandid")
+    }
+
+    fn read(
+        headers: &impl HeaderSource,
+        aggregate: Uuid,
+        command_header: &'static str,
+    ) -> Result<Self, HeaderError> {
+        Ok(Self {
+            aggregate,
+            mall: required(headers, "ce_mallid")?,
+            command: required(headers, command_header)?,
+            body_hash: required(headers, "ce_bodyhash")?,
+            actor: required(headers, "ce_actor")?,
+            correlation: required(headers, "ce_correlationid")?,
+            trace: required(headers, "traceparent")?,
+        })
+    }
+
+    fn write(&self, id: Uuid, record: &'static str, source: &Topic) -> Headers {
+        let of = |name: &'static str, value: String| (Cow::Borrowed(name), value);
+        vec![
+            of("ce_specversion", "1.0".to_owned()),
+            of("ce_id", id.to_string()),
+            of("ce_type", record.to_owned()),
+            of("ce_source", format!("/jangbu/{}", source.name)),
+            of("ce_subject", self.aggregate.to_string()),
+            of("ce_mallid", self.mall.to_string()),
+            of("ce_actor", self.actor.clone()),
+            of("ce_correlationid", self.correlation.to_string()),
+            of("ce_bodyhash", self.body_hash.clone()),
+            of("traceparent", self.trace.to_string()),
+            of("content-type", "application/vnd.confluent.avro".to_owned()),
+        ]
+    }
+
+    /// As [`Self::write`], for what a decision at `time` left behind.
+    fn write_result(
+        &self,
+        id: Uuid,
+        record: &'static str,
+        source: &Topic,
+        time: Timestamp,
+    ) -> Headers {
+        let mut headers = self.write(id, record, source);
+        headers.push((Cow::Borrowed("ce_time"), time.to_string()));
+        headers.push((Cow::Borrowed("ce_commandid"), self.command.to_string()));
+        headers.push((Cow::Borrowed("ce_causationid"), self.command.to_string()));
+        headers
+    }
+}
+
+impl CommandMessage {
+    /// The message's headers.
+    pub fn headers(&self, topic: &Topic) -> Headers {
+        let mut headers = self.origin.write(self.origin.command.0, self.body.record_name(), topic);
+        if let Some(version) = self.expected_version {
+            headers.push((Cow::Borrowed("ce_expectedversion"), version.to_string()));
+        }
+        if let Some(partition) = self.reply_partition {
+            headers.push((Cow::Borrowed("ce_replypartition"), partition.to_string()));
+        }
+        headers
+    }
+
+    /// Puts a message together again.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn read(
+        headers: &impl HeaderSource,
+        aggregate: Uuid,
+        body: product::Command,
+    ) -> Result<Self, HeaderError> {
+        Ok(Self {
+            origin: Origin::of_command(headers, aggregate)?,
+            expected_version: optional(headers, "ce_expectedversion")?,
+            reply_partition: optional(headers, "ce_replypartition")?,
+            body,
+        })
+    }
+}
+
+impl EventMessage {
+    /// The event's id, equal in every replay.
+    pub fn id(&self) -> Uuid {
+        event_id(self.origin.aggregate, self.version)
+    }
+
+    /// The message's headers.
+    pub fn headers(&self, topic: &Topic) -> Headers {
+        let record = self.body.record_name();
+        let mut headers = self.origin.write_result(self.id(), record, topic, self.time);
+        headers.push((Cow::Borrowed("ce_aggregateversion"), self.version.to_string()));
+        headers
+    }
+
+    /// Puts a message together again.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn read(
+        headers: &impl HeaderSource,
+        aggregate: Uuid,
+        body: product::Event,
+    ) -> Result<Self, HeaderError> {
+        Ok(Self {
+            origin: Origin::of_event(headers, aggregate)?,
+            version: required(headers, "ce_aggregateversion")?,
+            time: required(headers, "ce_time")?,
+            body,
+        })
+    }
+}
+
+impl DecisionMessage {
+    /// The message's headers.
+    pub fn headers(&self, topic: &Topic) -> Headers {
+        let id = decision_id(self.origin.command);
+        self.origin.write_result(id, self.body.record_name(), topic, self.time)
+    }
+
+    /// Puts a message together again.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn read(
+        headers: &impl HeaderSource,
+        aggregate: Uuid,
+        body: Decision,
+    ) -> Result<Self, HeaderError> {
+        Ok(Self {
+            origin: Origin::of_event(headers, aggregate)?,
+            time: required(headers, "ce_time")?,
+            body,
+        })
+    }
+}
+
+fn required<T: FromStr>(headers: &impl HeaderSource, name: &'static str) -> Result<T, HeaderError> {
+    optional(headers, name)?.ok_or(HeaderError(name))
+}
+
+fn optional<T: FromStr>(
+    headers: &impl HeaderSource,
+    name: &'static str,
+) -> Result<Option<T>, HeaderError> {
+    let Some(bytes) = headers.header(name) else { return Ok(None) };
+    let text = std::str::from_utf8(bytes).map_err(|_| HeaderError(name))?;
+    text.parse().map(Some).map_err(|_| HeaderError(name))
+}

@@ -1,0 +1,217 @@
+//! The Avro records on the wire, one per kind of message.
+
+use std::fmt;
+
+use apache_avro::{AvroSchema, Schema};
+use domain::{CommandId, product};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::codec::{Codec, CodecError, Frame};
+
+/// A set of records that share a topic: the variants of an enum, or a single struct.
+pub trait Records: Sized {
+    /// The schema of each record.
+    fn schemas() -> Vec<Schema>;
+
+    /// The full name of this value's record.
+    fn record_name(&self) -> &'static str;
+
+    /// Frames the value for the wire.
+    ///
+    /// # Errors
+    /// [`CodecError`] when its schema was not registered, or does not fit.
+    fn encode(&self, codec: &Codec) -> Result<Vec<u8>, CodecError>;
+
+    /// Reads what `frame` holds; `None` where its record is none of this set.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the bytes do not fit their schema.
+    fn decode(frame: &Frame<'_>) -> Result<Option<Self>, CodecError>;
+
+    /// The record's content as JSON.
+    fn to_json(&self) -> serde_json::Value;
+}
+
+/// Makes an enum of newtype variants a set of records named `namespace.Variant`.
+macro_rules! records {
+    ($enum:ty, $namespace:literal: $($variant:ident),+ $(,)?) => {
+        impl Records for $enum {
+            fn schemas() -> Vec<Schema> {
+                vec![$(product::$variant::get_schema()),+]
+            }
+            fn record_name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => concat!($namespace, ".", stringify!($variant)),)+
+                }
+            }
+            fn encode(&self, codec: &Codec) -> Result<Vec<u8>, CodecError> {
+                match self {
+                    $(Self::$variant(record) => codec.write(self.record_name(), record),)+
+                }
+            }
+            fn decode(frame: &Frame<'_>) -> Result<Option<Self>, CodecError> {
+                match frame.record_name() {
+                    $(concat!($namespace, ".", stringify!($variant)) => {
+                        frame.read().map(|record| Some(Self::$variant(record)))
+                    })+
+                    _ => Ok(None),
+                }
+            }
+            fn to_json(&self) -> serde_json::Value {
+                match self {
+                    $(Self::$variant(record) => serde_json::json!(record),)+
+                }
+            }
+        }
+    };
+}
+
+records!(product::Command, "jangbu.catalog": RegisterProduct, RepriceProduct, ReviseProduct);
+records!(product::Event, "jangbu.catalog": ProductRegistered, ProductRepriced, ProductRevised);
+
+/// What was concluded of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "String", into = "String")]
+pub enum Verdict {
+    /// It left events.
+    Accepted,
+    /// Nothing would change, so nothing was recorded.
+    Unchanged,
+    /// A rule forbids it.
+    Rejected,
+    /// It could not be read.
+    Undecodable,
+    /// Its key was used before with another body.
+    KeyReused,
+}
+
+const VERDICTS: [(Verdict, &str); 5] = [
+    (Verdict::Accepted, "ACCEPTED"),
+    (Verdict::Unchanged, "UNCHANGED"),
+    (Verdict::Rejected, "REJECTED"),
+    (Verdict::Undecodable, "UNDECODABLE"),
+    (Verdict::KeyReused, "KEY_REUSED"),
+];
+
+impl Verdict {
+    /// Its name on the wire: text, because an Avro enum cannot gain a symbol compatibly.
+    pub fn as_str(self) -> &'static str {
+        VERDICTS.iter().find(|(verdict, _)| *verdict == self).map_or("", |(_, text)| text)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Verdict> for String {
+    fn from(verdict: Verdict) -> Self {
+        verdict.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Verdict {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = VERDICTS.iter().find(|(_, name)| *name == text);
+        known.map(|(verdict, _)| *verdict).ok_or(format!("{text:?} is not a verdict"))
+    }
+}
+
+impl apache_avro::serde::AvroSchemaComponent for Verdict {
+    fn get_schema_in_ctxt(
+        _: &mut std::collections::HashSet<apache_avro::schema::Name>,
+        _: apache_avro::schema::NamespaceRef,
+    ) -> Schema {
+        Schema::String
+    }
+}
+
+/// A decision that left no event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+#[avro(namespace = "jangbu")]
+pub struct Decision {
+    /// What was concluded: UNCHANGED, REJECTED or UNDECODABLE.
+    pub verdict: Verdict,
+    /// The stable code of a rejection.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// What to mend, for a person.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// The aggregate's version that was decided on; 0 where it does not exist.
+    pub version: i64,
+    /// The log position of the aggregate's last event; -1 where it is not known.
+    pub last_event_offset: i64,
+}
+
+/// A decision as told to whoever waits: a hint, never the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+#[avro(namespace = "jangbu")]
+pub struct Outcome {
+    /// The command.
+    pub command_id: CommandId,
+    /// The key of its aggregate, as text.
+    pub aggregate_id: String,
+    /// The hash of the body that was decided.
+    pub body_hash: String,
+    /// What was concluded.
+    pub verdict: Verdict,
+    /// The stable code of a rejection.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// What to mend, for a person.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// The aggregate's version after the decision.
+    pub version: i64,
+    /// The partition of its events.
+    pub partition: i32,
+    /// The log position of its last event; -1 where there is none.
+    pub offset: i64,
+}
+
+/// Makes a struct a set of one record.
+macro_rules! single_record {
+    ($record:ident, $name:literal) => {
+        impl $record {
+            /// Its only schema, as a topic names it.
+            pub fn schemas() -> Vec<Schema> {
+                vec![Self::get_schema()]
+            }
+        }
+        impl Records for $record {
+            fn schemas() -> Vec<Schema> {
+                Self::schemas()
+            }
+            fn record_name(&self) -> &'static str {
+                $name
+            }
+            fn encode(&self, codec: &Codec) -> Result<Vec<u8>, CodecError> {
+                codec.write($name, self)
+            }
+            fn decode(frame: &Frame<'_>) -> Result<Option<Self>, CodecError> {
+                if frame.record_name() == $name { frame.read().map(Some) } else { Ok(None) }
+            }
+            fn to_json(&self) -> serde_json::Value {
+                serde_json::json!(self)
+            }
+        }
+    };
+}
+
+single_record!(Decision, "jangbu.Decision");
+single_record!(Outcome, "jangbu.Outcome");
+
+/// The id of an event, equal in every replay: a UUIDv5 of its aggregate and version.
+pub fn event_id(aggregate: Uuid, version: i64) -> Uuid {
+    domain::id::derive(&["event", &aggregate.to_string(), &version.to_string()])
+}
+
+/// The id of the decision of a command.
+pub fn decision_id(command: CommandId) -> Uuid {
+    domain::id::derive(&["decision", &command.to_string()])
+}

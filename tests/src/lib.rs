@@ -1,0 +1,1 @@
+//! End to end, faults, contract and benchmarks, against the real servers.
