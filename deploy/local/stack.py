@@ -2,7 +2,11 @@
 """The local stack: Kafka, a schema registry, MySQL and OpenSearch as supervised processes."""
 
 import argparse
+import signal
 import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
 
 from launcher import commands
 from launcher.servers import NAMES
@@ -11,6 +15,8 @@ from launcher.settings import Problem, Stack
 
 def main() -> int:
     arguments = parse(sys.argv[1:])
+    # An interrupted command ends at once: whatever was begun is taken up again by the next.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         stack = Stack.load(arguments.name)
         if arguments.command in ON_ONE_SERVER:

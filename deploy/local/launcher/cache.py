@@ -21,8 +21,10 @@ def ensure(target: Path, tool: str, build: Callable[[Path], None]) -> None:
     with locked(target.parent / f"{tool}.lock"):
         if target.exists():
             return
-        partial = target.with_name(f"{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        for leftover in target.parent.glob(f"{target.name}.partial-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        # A tool that outlived its killed caller may still write under the old name.
+        partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
         partial.mkdir()
         build(partial)
         partial.rename(target)

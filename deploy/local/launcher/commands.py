@@ -15,9 +15,8 @@ def up(stack: Stack) -> int:
             end_orphans(stack)
             stack.ports = ports.choose(stack)
         servers = every(stack)
-        starting.check(servers)
-        to_start = [server for server in servers if not supervisor.is_running(stack, server.name)]
-        ports.check_free(stack, [port for server in to_start for port in server.ports])
+        starting.check(stack, servers)
+        ports.check_free(stack, not_running(servers))
         ports.record(stack)
         starting.supervise(stack)
         return starting.start(servers)
@@ -39,7 +38,10 @@ def clean(stack: Stack) -> int:
 
 def start(stack: Stack, name: str) -> int:
     require_up(stack)
-    return starting.start([one(stack, name)])
+    server = one(stack, name)
+    require_needs(server)
+    ports.check_free(stack, not_running([server]))
+    return starting.start([server])
 
 
 def stop(stack: Stack, name: str) -> int:
@@ -57,6 +59,8 @@ def kill(stack: Stack, name: str) -> int:
 
 
 def restart(stack: Stack, name: str) -> int:
+    require_up(stack)
+    require_needs(one(stack, name))
     return stop(stack, name) or start(stack, name)
 
 
@@ -108,6 +112,16 @@ def require_up(stack: Stack) -> None:
     require_ports(stack)
     if not supervisor.alive(stack):
         raise Problem(f"the stack {stack.name} is down: stack.py --name {stack.name} up")
+
+
+def require_needs(server: Server) -> None:
+    for other in server.needs:
+        if not supervisor.is_running(server.stack, other):
+            raise Problem(f"{server.name} needs {other}, which is not running")
+
+
+def not_running(servers: list[Server]) -> list[Server]:
+    return [server for server in servers if not supervisor.is_running(server.stack, server.name)]
 
 
 def end_supervised(stack: Stack) -> bool:

@@ -12,7 +12,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR = "JANGBU_DEBIAN_MIRROR"
 LOADER = "usr/lib64/ld-linux-x86-64.so.2"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
-PROGRAMS = ("usr/sbin/mysqld", "usr/bin/mysql", "usr/bin/mysqladmin")
+PROGRAMS = ("usr/sbin/mysqld", "usr/bin/mysql")
 
 
 def check() -> None:
@@ -23,7 +23,7 @@ def check() -> None:
         raise Problem("Debian's keys are missing\n  apt-get install debian-archive-keyring")
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, least: tuple[int, ...]) -> None:
     apt = private_apt(folder / "apt")
     env = {"APT_CONFIG": str(apt)}
     cache.run(["apt-get", "-qq", "update"], "the index of Debian sid", env=env)
@@ -33,8 +33,9 @@ def build(folder: Path) -> None:
     for deb in debs.glob("*.deb"):
         cache.run(["dpkg-deb", "-x", str(deb), str(folder)], f"unpacking {deb.name}")
     check_self_contained(folder)
-    text = cache.run([*loaded(folder, "usr/sbin/mysqld"), "--no-defaults", "--version"], "mysqld --version")
-    (folder / "VERSION").write_text(re.search(r"Ver (\S+)", text)[1])
+    found = version_of(loaded(folder, "usr/sbin/mysqld"))
+    if found < least:
+        raise Problem(f"Debian sid has MySQL {found}, which is too old")
     shutil.rmtree(folder / "apt")
 
 
@@ -95,6 +96,17 @@ def check_self_contained(folder: Path) -> None:
 def loaded(folder: Path, program: str) -> list[str]:
     word = program if program.startswith("--") else str(folder / program)
     return [str(folder / LOADER), "--library-path", str(folder / LIBRARIES), word]
+
+
+def version_of(mysqld: list[str]) -> tuple[int, ...]:
+    """The version of a mysqld; of MariaDB, which is another server, none."""
+    text = cache.run([*mysqld, "--no-defaults", "--version"], "mysqld --version")
+    return numbers("" if "MariaDB" in text else text)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    found = re.search(r"\d+(\.\d+)+", text.rpartition("Ver ")[2])
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def options(folder: Path) -> str:

@@ -1,12 +1,14 @@
-"""MySQL, as Debian sid packages it."""
+"""MySQL: Debian sid's, or the machine's own where that one cannot be had."""
 
 import os
+import shlex
+import shutil
 import socket
 from pathlib import Path
 
 from . import cache, debian
 from .servers import Server
-from .settings import cache_folder, fill
+from .settings import Problem, cache_folder, fill
 
 
 class Mysql(Server):
@@ -14,7 +16,7 @@ class Mysql(Server):
     ports = ("mysql",)
 
     def check(self) -> None:
-        if not self.program.exists():
+        if not self.program.exists() and not self.own():
             debian.check()
 
     @property
@@ -22,11 +24,25 @@ class Mysql(Server):
         return cache_folder(self.stack) / "mysql-sid"
 
     def fetch(self) -> None:
-        cache.ensure(self.program, "apt", debian.build)
+        try:
+            debian.check()
+            cache.ensure(self.program, "apt", lambda folder: debian.build(folder, self.least()))
+        except Problem as problem:
+            if not self.own():
+                raise
+            print(f"MySQL of Debian sid cannot serve, {self.own()} does instead: {problem}")
+
+    def own(self) -> str | None:
+        """The machine's mysqld, if it is MySQL and new enough."""
+        path = shutil.which("mysqld", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        return path if path and debian.version_of([path]) >= self.least() else None
+
+    def least(self) -> tuple[int, ...]:
+        return debian.numbers(self.stack.versions["mysql_at_least"])
 
     def files(self) -> dict[Path, str]:
         values = self.options | {
-            "installation": debian.options(self.program),
+            "installation": debian.options(self.program) if self.program.exists() else "",
             "run_as": "user=root" if os.getuid() == 0 else "",
             "home": self.home,
             "socket": self.socket,
@@ -35,6 +51,7 @@ class Mysql(Server):
         return {
             self.home / "my.cnf": fill("mysql/my.cnf", values),
             self.home / "init.sql": fill("mysql/init.sql", self.options),
+            self.home / "client.sh": self.client(),
         }
 
     @property
@@ -42,7 +59,7 @@ class Mysql(Server):
         return self.home / "mysqld.sock"
 
     def prepare(self) -> None:
-        (self.home / "tmp").mkdir(exist_ok=True)
+        (self.home / "tmp").mkdir(exist_ok=True, mode=0o700)
         self.once(self.home / "data", self.initialize)
 
     def initialize(self) -> None:
@@ -52,8 +69,15 @@ class Mysql(Server):
     def command(self) -> list[str]:
         return [*self.mysqld(), f"--init-file={self.home}/init.sql"]
 
+    def client(self) -> str:
+        """For a person: `sh .stack/dev/mysql/client.sh` is root."""
+        program = debian.loaded(self.program, "usr/bin/mysql") if self.program.exists() else ["mysql"]
+        words = [*program, "--no-defaults", "--user=root", f"--socket={self.socket}"]
+        return f'exec {shlex.join(words)} "$@"\n'
+
     def mysqld(self) -> list[str]:
-        return [*debian.loaded(self.program, "usr/sbin/mysqld"), f"--defaults-file={self.home}/my.cnf"]
+        program = debian.loaded(self.program, "usr/sbin/mysqld") if self.program.exists() else [self.own()]
+        return [*program, f"--defaults-file={self.home}/my.cnf"]
 
     def answers(self) -> bool:
         return greeting(self.port()) is not None
@@ -66,8 +90,7 @@ class Mysql(Server):
         }
 
     def title(self) -> str:
-        version = self.program / "VERSION"
-        return f"mysql {version.read_text() if version.exists() else 'of Debian sid'}"
+        return f"mysql {greeting(self.port()) or ''}".rstrip()
 
 
 def greeting(port: int) -> str | None:

@@ -6,6 +6,7 @@ import random
 import socket
 from pathlib import Path
 
+from .servers import Server
 from .settings import Problem, Stack
 
 OFFSET = "JANGBU_PORT_OFFSET"
@@ -18,16 +19,12 @@ def recorded(stack: Stack) -> dict[str, int]:
 
 
 def choose(stack: Stack) -> dict[str, int]:
-    """The ports of this `up`; what was recorded stays, unless the offset says otherwise."""
-    before = recorded(stack)
+    """The ports of this `up`: fixed for `dev`; the same as ever for the others."""
     fixed = stack.settings["ports"]
-    if stack.name == "dev" and (OFFSET in os.environ or not before):
-        ports = {name: port + offset() for name, port in fixed.items()}
-    elif before.keys() == fixed.keys():
-        ports = before
-    else:
-        ports = pick(stack)
-    return ports
+    if stack.name == "dev":
+        return {name: port + offset() for name, port in fixed.items()}
+    before = recorded(stack)
+    return before if before.keys() == fixed.keys() else pick(stack)
 
 
 def record(stack: Stack) -> None:
@@ -61,9 +58,9 @@ def is_free(port: int) -> bool:
         return True
 
 
-def check_free(stack: Stack, names: list[str]) -> None:
-    """Stops with every port that somebody else holds."""
-    taken = [name for name in names if not is_free(stack.ports[name])]
+def check_free(stack: Stack, servers: list[Server]) -> None:
+    """Stops with every port of theirs that somebody holds."""
+    taken = [name for server in servers for name in server.ports if not is_free(stack.ports[name])]
     if not taken:
         return
     lines = [f"port {stack.ports[name]} ({name}) is taken by {holder(stack.ports[name])}" for name in taken]
@@ -80,8 +77,8 @@ def holder(port: int) -> str:
         try:
             if os.readlink(link) == f"socket:[{inode}]":
                 pid = link.parts[2]
-                words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
-                return f"pid {pid} ({b' '.join(words).decode(errors='replace')[:100].strip()})"
+                words = Path("/proc", pid, "cmdline").read_text(errors="replace").replace("\0", " ").split()
+                return f"pid {pid} ({' '.join(words)[:100]})"
         except OSError:
             continue
     return "a process of another user"

@@ -101,7 +101,10 @@ class Server:
         self.home.mkdir(exist_ok=True)
         for file, text in self.all_files().items():
             file.parent.mkdir(exist_ok=True)
-            file.write_text(text)
+            # In one step, since supervisord may be reading it for the sake of another server.
+            half = file.with_name(f"{file.name}.half")
+            half.write_text(text)
+            half.rename(file)
 
     def settings_differ(self) -> bool:
         return any(not file.exists() or file.read_text() != text for file, text in self.all_files().items())

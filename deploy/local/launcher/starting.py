@@ -10,12 +10,12 @@ from .servers import Server
 from .settings import Problem, Stack
 
 
-def check(servers: list[Server]) -> None:
+def check(stack: Stack, servers: list[Server]) -> None:
     """Everything that the machine lacks, at once."""
     problems = []
-    for server in servers:
+    for checked in (lambda: supervisor.check(stack), *(server.check for server in servers)):
         try:
-            server.check()
+            checked()
         except Problem as problem:
             problems.append(str(problem))
     if problems:
@@ -24,7 +24,7 @@ def check(servers: list[Server]) -> None:
 
 def supervise(stack: Stack) -> None:
     if not supervisor.installation(stack).exists():
-        step("supervisor", "downloaded", lambda: supervisor.fetch(stack))
+        step(lambda: "supervisor", "downloaded", lambda: supervisor.fetch(stack))
     supervisor.ensure(stack)
 
 
@@ -42,16 +42,16 @@ def start(servers: list[Server]) -> int:
 
 
 def bring_up(server: Server, needed: list[Future]) -> None:
-    if not server.program.exists():
-        step(server.title(), "downloaded", server.fetch)
     if supervisor.is_running(server.stack, server.name) and server.answers():
         server.settle()
         hint = f", with older settings: restart {server.name} applies the new" if server.settings_differ() else ""
         say(server.title(), f"running{hint}")
         return
+    if not server.program.exists():
+        step(server.title, "downloaded", server.fetch)
     if any(other.exception() for other in needed):
         raise Problem(f"not started, since it needs {', '.join(server.needs)}")
-    step(server.title(), f"ready on port {server.port()}", lambda: start_one(server))
+    step(server.title, f"ready on port {server.port()}", lambda: start_one(server))
 
 
 def start_one(server: Server) -> None:
@@ -91,11 +91,12 @@ def log_tail(server: Server, lines: int = 20) -> str:
     return "\n".join([f"  {log}:", *(f"  | {line}" for line in text)])
 
 
-def step(title: str, done: str, action: Callable[[], None]) -> None:
+def step(title: Callable[[], str], done: str, action: Callable[[], None]) -> None:
+    """Its title is asked for at the end: MySQL's version is known only then."""
     began = time.monotonic()
     action()
-    say(title, f"{done}, {time.monotonic() - began:.1f} s")
+    say(title(), f"{done}, {time.monotonic() - began:.1f} s")
 
 
 def say(title: str, text: str) -> None:
-    print(f"{title:<34} {text}", flush=True)
+    print(f"{title:<20} {text}", flush=True)

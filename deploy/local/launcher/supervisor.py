@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import xmlrpc.client
+from importlib.util import find_spec
 from pathlib import Path
 
 from . import cache, processes
@@ -17,6 +18,11 @@ NAME = "supervisord"
 def installation(stack: Stack) -> Path:
     python = f"py{sys.version_info.major}.{sys.version_info.minor}"
     return cache_folder(stack) / f"supervisor-{stack.versions['supervisor']}-{python}"
+
+
+def check(stack: Stack) -> None:
+    if not installation(stack).exists() and not find_spec("ensurepip"):
+        raise Problem("Python's venv is missing\n  apt-get install python3-venv")
 
 
 def fetch(stack: Stack) -> None:
@@ -36,11 +42,13 @@ def ensure(stack: Stack) -> None:
     if not alive(stack):
         (stack.state / "programs").mkdir(exist_ok=True)
         (stack.state / "supervisord.conf").write_text(configuration(stack))
+        # An environment of its own: the registry takes settings from any variable it finds.
+        environment = [f"{key}={os.environ[key]}" for key in ("PATH", "HOME", "TZ") if key in os.environ]
         # Not its script, whose first line names the folder it was built in.
+        supervisord = [f"{installation(stack)}/bin/python", "-m", "supervisor.supervisord"]
         cache.run(
-            [f"{installation(stack)}/bin/python", "-m", "supervisor.supervisord",
-             "-c", f"{stack.state}/supervisord.conf"],
-            "supervisord", cwd=stack.state,
+            ["env", "-i", "LANG=C.UTF-8", *environment, *supervisord, "-c", f"{stack.state}/supervisord.conf"],
+            "supervisord",
         )
         wait_for(lambda: alive(stack), "supervisord does not answer")
 
@@ -51,6 +59,7 @@ def configuration(stack: Stack) -> str:
 logfile={stack.logs}/supervisord.log
 pidfile={stack.state}/supervisord.pid
 childlogdir={stack.logs}
+{"user=root" if os.getuid() == 0 else ""}
 [unix_http_server]
 file={stack.state}/supervisord.sock
 [rpcinterface:supervisor]
