@@ -1,6 +1,6 @@
 //! The rules of a product, as given / when / then and as properties.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "it reads as a sentence")]
 
 mod always;
 mod given;
