@@ -18,9 +18,18 @@ def jdk(stack: Stack) -> Path:
     if home is None:
         raise Problem(
             f"no JDK of version {least} or newer: neither $JAVA_HOME, nor under /usr/lib/jvm, nor on PATH\n"
-            f"  apt-get install openjdk-{least}-jdk-headless   (or a newer one, with JAVA_HOME set to it)"
+            f"  {how_to_install(least)}"
         )
     return home
+
+
+def how_to_install(least: int) -> str:
+    search = ["apt-cache", "search", "--names-only", "^openjdk-[0-9]+-jdk-headless$"]
+    known = downloads.run(search, "apt-cache") if shutil.which("apt-cache") else ""
+    versions = [int(number) for number in re.findall(r"^openjdk-(\d+)-", known, re.MULTILINE)]
+    if max(versions, default=0) >= least:
+        return f"apt-get install openjdk-{max(versions)}-jdk-headless"
+    return f"apt-get install temurin-{least}-jdk   (from the apt repository of adoptium.net), or set JAVA_HOME"
 
 
 @cache

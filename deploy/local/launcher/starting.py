@@ -85,10 +85,10 @@ def how_it_ended(server: Server) -> str | None:
     return f"exited ({code})" if code >= 0 else "was killed"
 
 
-def log_tail(server: Server, lines: int = 20) -> str:
+def log_tail(server: Server, lines: int = 15) -> str:
     log = server.stack.logs / f"{server.name}.log"
     text = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
-    return "\n".join([f"  {log}:", *(f"  | {line}" for line in text)])
+    return "\n".join([f"  {log}:", *(f"  | {line[:200]}" for line in text)])
 
 
 def step(title: Callable[[], str], done: str, action: Callable[[], None]) -> None:
@@ -99,4 +99,5 @@ def step(title: Callable[[], str], done: str, action: Callable[[], None]) -> Non
 
 
 def say(title: str, text: str) -> None:
-    print(f"{title:<20} {text}", flush=True)
+    # One write a line: other threads are speaking too.
+    print(f"{title:<20} {text}\n", end="", flush=True)
