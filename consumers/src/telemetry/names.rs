@@ -1,0 +1,77 @@
+//! The name and meaning of every metric, in one table.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// Declares each metric once: kind, constant, name and meaning.
+macro_rules! metrics {
+    ($($kind:ident $constant:ident = $name:literal: $meaning:literal;)+) => {
+        $(#[doc = $meaning] pub const $constant: &str = $name;)+
+
+        /// Tells the recorder what each metric means.
+        pub(super) fn describe() {
+            $(metrics!(@describe $kind $constant $meaning);)+
+        }
+    };
+    (@describe counter $constant:ident $meaning:literal) => {
+        describe_counter!($constant, $meaning);
+    };
+    (@describe gauge $constant:ident $meaning:literal) => { describe_gauge!($constant, $meaning); };
+    (@describe histogram $constant:ident $meaning:literal) => {
+        describe_histogram!($constant, $meaning);
+    };
+}
+
+metrics! {
+    histogram STAGE_SECONDS = "jangbu_stage_seconds":
+        "How long a stage of the path took, by `stage`.";
+    histogram BATCH_RECORDS = "jangbu_batch_records":
+        "Records taken in one turn, by `stage`.";
+
+    gauge PARTITIONS_OWNED = "jangbu_partitions_owned":
+        "Partitions that this process owns, by `topic`.";
+    gauge PARTITION_STOPPED = "jangbu_partition_stopped":
+        "1 where a partition was stopped by a broken log, by `topic` and `partition`.";
+    counter VERSION_BREAKS = "jangbu_version_breaks_total":
+        "Versions of an aggregate that were missing or doubled, by `kind` (gap, doubled).";
+    counter RETRIES = "jangbu_retries_total":
+        "Work done again, by `reason`.";
+
+    counter DECISIONS = "jangbu_decisions_total":
+        "Commands decided, by `verdict`.";
+    counter REJECTIONS = "jangbu_rejections_total":
+        "Commands rejected, by `code`.";
+    counter DEAD_LETTERS = "jangbu_dead_letters_total":
+        "Commands that could not be decoded.";
+    counter TRANSACTIONS = "jangbu_transactions_total":
+        "Transactions of the handler, by `result` (committed, aborted, unknown).";
+    gauge OPEN_TRANSACTION = "jangbu_open_transaction_since_seconds":
+        "Unix time at which the transaction that is open now was begun; 0 when none is.";
+    histogram TRANSACTION_SECONDS = "jangbu_transaction_seconds":
+        "How long a transaction was open.";
+    gauge CACHE_ENTRIES = "jangbu_cache_entries":
+        "Aggregates that the handler keeps in memory.";
+    gauge CACHE_PINNED = "jangbu_cache_pinned_entries":
+        "Of those, the ones that the snapshot does not cover yet.";
+    gauge TAIL_EVENTS = "jangbu_tail_events":
+        "Events that the handler keeps because the snapshot does not cover them yet.";
+    counter TAKEOVERS = "jangbu_takeovers_total":
+        "Partitions taken by the handler, first and again.";
+
+    gauge LAG_RECORDS = "jangbu_lag_records":
+        "Records not yet applied, by `projection` and `partition`.";
+    gauge LAG_SECONDS = "jangbu_lag_seconds":
+        "Age of the oldest record not yet applied, by `projection` and `partition`.";
+    counter APPLIED = "jangbu_applied_records_total":
+        "Records applied, by `projection`.";
+    counter DOCUMENTS = "jangbu_documents_total":
+        "Documents sent to the search engine, by `result` (written, newer, retried, failed).";
+
+    counter OUTCOMES = "jangbu_outcomes_total":
+        "Outcomes seen, by `result` (awaited, unawaited).";
+    gauge WAITERS = "jangbu_waiters":
+        "Requests that wait for an outcome.";
+    counter HTTP_REQUESTS = "jangbu_http_requests_total":
+        "Requests answered, by `route`, `method` and `status`.";
+    histogram HTTP_SECONDS = "jangbu_http_request_seconds":
+        "How long a request took, by `route`.";
+}
