@@ -49,7 +49,7 @@ ci: deny
 	@$(MAKE) --no-print-directory lint
 
 avro:
-	@JANGBU_REWRITE=1 cargo test --package schemas --test avro
+	@JANGBU_REWRITE=1 cargo test --package schemas --test avro the_committed
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv
