@@ -1,1 +1,30 @@
 //! The read side: read models in MySQL, documents in OpenSearch.
+//!
+//! A projection is a pure fold plus a table ([`Projection`]); [`Engine`] does the rest: it locks
+//! the checkpoint, loads the rows of a batch, folds, writes and moves the checkpoint, all in one
+//! transaction, so a row and the position it stands for cannot part.
+
+pub mod checkpoint;
+mod column;
+pub mod command_status;
+mod engine;
+mod error;
+mod fact;
+pub mod history;
+mod page;
+mod pool;
+pub mod products;
+mod projection;
+pub mod search;
+pub mod snapshot;
+mod store;
+mod table;
+
+pub use checkpoint::{Checkpoint, Consumed};
+pub use engine::{Batch, Engine, EngineError, Extent, Refused, Stop};
+pub use error::Error;
+pub use fact::{EventHead, Fact, Logged};
+pub use page::Page;
+pub use pool::{Pool, connect, create, migrate};
+pub use projection::{ALL, AnyProjection, Fault, Projection, named};
+pub use table::{TableName, Tables};

@@ -1,0 +1,160 @@
+//! What a projection has applied.
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{MySqlConnection, MySqlExecutor};
+
+use crate::error::Error;
+
+/// Offsets that a version of a projection has applied of one partition, topic by topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// What is applied of each topic.
+    pub offsets: BTreeMap<String, Consumed>,
+    /// When the broker appended the newest record applied; 0 where none was.
+    pub appended: Timestamp,
+}
+
+/// What is applied of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumed {
+    /// The next offset to read.
+    pub next: i64,
+    /// The topic's id: a topic deleted and made anew has the name, but not the id.
+    pub topic_id: String,
+}
+
+impl Checkpoint {
+    /// The next offset to read of `topic`; 0 where nothing is applied.
+    pub fn next(&self, topic: &str) -> i64 {
+        self.offsets.get(topic).map_or(0, |consumed| consumed.next)
+    }
+}
+
+/// The checkpoint of one partition, if there is one yet.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn read(
+    db: impl MySqlExecutor<'_>,
+    projection: &str,
+    version: i32,
+    partition: i32,
+) -> Result<Option<Checkpoint>, Error> {
+    let row: Option<(String, i64)> = sqlx::query_as(
+        "SELECT offsets, appended FROM checkpoints \
+         WHERE projection = ? AND version = ? AND partition_no = ?",
+    )
+    .bind(projection)
+    .bind(version)
+    .bind(partition)
+    .fetch_optional(db)
+    .await?;
+    row.map(|(offsets, appended)| parse(&offsets, appended)).transpose()
+}
+
+/// The checkpoints of all partitions, by partition.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn read_all(
+    db: impl MySqlExecutor<'_>,
+    projection: &str,
+    version: i32,
+) -> Result<BTreeMap<i32, Checkpoint>, Error> {
+    let rows: Vec<(i32, String, i64)> = sqlx::query_as(
+        "SELECT partition_no, offsets, appended FROM checkpoints \
+         WHERE projection = ? AND version = ?",
+    )
+    .bind(projection)
+    .bind(version)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|(partition, o, at)| Ok((partition, parse(&o, at)?))).collect()
+}
+
+/// Makes the checkpoint where there is none, and leaves it alone where there is. Two owners that
+/// both find none end with one row, and with the same belief: the first to move it wins.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn begin(
+    db: impl MySqlExecutor<'_>,
+    projection: &str,
+    version: i32,
+    partition: i32,
+    first: &Checkpoint,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO checkpoints (projection, version, partition_no, offsets, appended) \
+         VALUES (?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE appended = checkpoints.appended",
+    )
+    .bind(projection)
+    .bind(version)
+    .bind(partition)
+    .bind(text(first)?)
+    .bind(first.appended.0)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Reads the checkpoint and locks it until the transaction ends. It must be the transaction's
+/// first statement: whoever holds the lock is alone with the rows of the partition.
+///
+/// # Errors
+/// [`Error`] when the server refuses, does not answer, or the lock is not to be had in time.
+pub async fn lock(
+    transaction: &mut MySqlConnection,
+    projection: &str,
+    version: i32,
+    partition: i32,
+) -> Result<Option<Checkpoint>, Error> {
+    let row: Option<(String, i64)> = sqlx::query_as(
+        "SELECT offsets, appended FROM checkpoints \
+         WHERE projection = ? AND version = ? AND partition_no = ? FOR UPDATE",
+    )
+    .bind(projection)
+    .bind(version)
+    .bind(partition)
+    .fetch_optional(transaction)
+    .await?;
+    row.map(|(offsets, appended)| parse(&offsets, appended)).transpose()
+}
+
+/// Moves a checkpoint that this transaction has locked.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn put(
+    transaction: &mut MySqlConnection,
+    projection: &str,
+    version: i32,
+    partition: i32,
+    to: &Checkpoint,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE checkpoints SET offsets = ?, appended = ? \
+         WHERE projection = ? AND version = ? AND partition_no = ?",
+    )
+    .bind(text(to)?)
+    .bind(to.appended.0)
+    .bind(projection)
+    .bind(version)
+    .bind(partition)
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+fn parse(offsets: &str, appended: i64) -> Result<Checkpoint, Error> {
+    let offsets =
+        serde_json::from_str(offsets).map_err(|e| Error::corrupt("checkpoints.offsets", e))?;
+    Ok(Checkpoint { offsets, appended: Timestamp(appended) })
+}
+
+fn text(checkpoint: &Checkpoint) -> Result<String, Error> {
+    serde_json::to_string(&checkpoint.offsets).map_err(|e| Error::corrupt("offsets", e))
+}

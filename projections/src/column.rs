@@ -1,0 +1,73 @@
+//! Columns in and out of our types.
+
+use domain::{Currency, MallId, Money, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{Arguments, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
+use sqlx::{Decode, Encode, MySql, Row as _, Type};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// Reads a row's columns by name.
+pub(crate) struct Columns<'r>(pub(crate) &'r MySqlRow);
+
+impl<'r> Columns<'r> {
+    pub(crate) fn get<T: Decode<'r, MySql> + Type<MySql>>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, Error> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn uuid(&self, column: &'static str) -> Result<Uuid, Error> {
+        self.optional_uuid(column)?.ok_or_else(|| Error::corrupt(column, "NULL"))
+    }
+
+    pub(crate) fn optional_uuid(&self, column: &'static str) -> Result<Option<Uuid>, Error> {
+        let bytes: Option<&[u8]> = self.get(column)?;
+        bytes.map(|b| Uuid::from_slice(b).map_err(|e| Error::corrupt(column, e))).transpose()
+    }
+
+    pub(crate) fn mall(&self, column: &'static str) -> Result<MallId, Error> {
+        self.get::<String>(column)?.parse().map_err(|e| Error::corrupt(column, e))
+    }
+
+    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
+        self.get(column).map(Timestamp)
+    }
+
+    pub(crate) fn money(
+        &self,
+        minor: &'static str,
+        currency: &'static str,
+    ) -> Result<Money, Error> {
+        let code: Currency =
+            self.get::<&str>(currency)?.parse().map_err(|e| Error::corrupt(currency, e))?;
+        Ok(Money { minor: self.get(minor)?, currency: code })
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+        serde_json::from_str(self.get(column)?).map_err(|e| Error::corrupt(column, e))
+    }
+}
+
+/// Adds values in the order of a statement's columns.
+pub(crate) struct Values<'a>(pub(crate) &'a mut MySqlArguments);
+
+impl Values<'_> {
+    pub(crate) fn add<'t, T: Encode<'t, MySql> + Type<MySql>>(
+        &mut self,
+        value: T,
+    ) -> Result<&mut Self, BoxDynError> {
+        self.0.add(value)?;
+        Ok(self)
+    }
+
+    pub(crate) fn uuid(&mut self, id: &Uuid) -> Result<&mut Self, BoxDynError> {
+        self.add(id.as_bytes().as_slice())
+    }
+
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<&mut Self, BoxDynError> {
+        self.add(serde_json::to_string(value)?)
+    }
+}

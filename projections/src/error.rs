@@ -1,0 +1,38 @@
+//! What can go wrong between us and MySQL.
+
+/// Why a read model could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// MySQL refused, or did not answer.
+    #[error("mysql: {0}")]
+    Db(#[from] sqlx::Error),
+    /// The static tables could not be brought up to date.
+    #[error("mysql: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A stored value is not what this build writes.
+    #[error("{column} holds what this build cannot read: {why}")]
+    Corrupt {
+        /// The column.
+        column: &'static str,
+        /// The parser's complaint.
+        why: String,
+    },
+    /// No version of a set of projections is live.
+    #[error("no version of {0:?} is active; run the migrations")]
+    NotActive(String),
+    /// Not the name of a table of ours.
+    #[error("{0:?} names no projection's table")]
+    NoSuchTable(String),
+}
+
+impl Error {
+    pub(crate) fn corrupt(column: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Corrupt { column, why: why.to_string() }
+    }
+
+    /// The server's error number, where the server answered with one.
+    pub(crate) fn number(&self) -> Option<u16> {
+        let Self::Db(sqlx::Error::Database(error)) = self else { return None };
+        error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number())
+    }
+}

@@ -1,0 +1,85 @@
+//! What a projection is fed: records of the log, in the order of their partition.
+
+use domain::Timestamp;
+use schemas::{DecisionMessage, EventMessage, Origin};
+use uuid::Uuid;
+
+use crate::projection::Fault;
+
+/// A record and where it stands.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition, the same number in every topic of a context.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When the broker appended it.
+    pub appended: Timestamp,
+    /// What it says.
+    pub fact: Fact,
+}
+
+/// What a record says.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// An event.
+    Event(EventMessage),
+    /// A decision that left no event.
+    Decision(DecisionMessage),
+    /// An event of a type that this build does not know, from a newer one. Its headers are read, so
+    /// that versions are counted and its command is known to be decided.
+    NewerEvent {
+        /// The full name of its record.
+        record: String,
+        /// Where it comes from.
+        origin: Origin,
+        /// Its number in the aggregate's history.
+        version: i64,
+        /// The time of the decision.
+        time: Timestamp,
+    },
+    /// A record that could not be read at all.
+    Unknown {
+        /// What is known of it.
+        record: String,
+    },
+}
+
+/// What the headers of any event say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EventHead<'a> {
+    /// The command that caused it, and for whom.
+    pub origin: &'a Origin,
+    /// Its number in the aggregate's history.
+    pub version: i64,
+    /// The time of the decision.
+    pub time: Timestamp,
+}
+
+impl Fact {
+    /// The head of an event, known or newer.
+    pub fn event_head(&self) -> Option<EventHead<'_>> {
+        match self {
+            Self::Event(EventMessage { origin, version, time, .. })
+            | Self::NewerEvent { origin, version, time, .. } => {
+                Some(EventHead { origin, version: *version, time: *time })
+            }
+            Self::Decision(_) | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+impl Logged {
+    /// The aggregate whose event this is; `None` for decisions.
+    ///
+    /// # Errors
+    /// [`Fault::Unknown`] for an event that cannot be read: no read model can be right after it.
+    pub(crate) fn aggregate(&self) -> Result<Option<Uuid>, Fault> {
+        match &self.fact {
+            Fact::Unknown { record } => Err(Fault::Unknown(record.clone())),
+            fact => Ok(fact.event_head().map(|head| head.origin.aggregate)),
+        }
+    }
+}

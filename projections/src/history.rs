@@ -1,0 +1,175 @@
+//! What happened to each aggregate, event by event.
+
+use domain::{CommandId, MallId, Timestamp};
+use schemas::{CATALOG, Records, Topic};
+use serde::Serialize;
+use sqlx::{MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    column::{Columns, Values},
+    error::Error,
+    fact::{EventHead, Fact, Logged},
+    page::Page,
+    projection::{Fault, Projection, follows},
+    table::Tables,
+};
+
+/// An event: the table's columns and the JSON answer.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HistoryRow {
+    /// The aggregate it happened to.
+    pub aggregate_id: Uuid,
+    /// Its number in the aggregate's history, from 1.
+    pub version: i64,
+    /// The mall whose data it is.
+    #[schema(value_type = String)]
+    pub mall: MallId,
+    /// The full name of its record.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who asked.
+    pub actor: String,
+    /// The command that caused it.
+    pub command_id: CommandId,
+    /// Ties together what belongs to one request.
+    pub correlation_id: Uuid,
+    /// Its content; null where this build did not know the type.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+}
+
+/// The end of an aggregate's history, and what is to be added to it.
+#[derive(Debug, Default)]
+pub struct Tail {
+    version: i64,
+    added: Vec<HistoryRow>,
+}
+
+/// The read model.
+pub struct History;
+
+impl Projection for History {
+    type State = Tail;
+    type Row = HistoryRow;
+
+    const NAME: &'static str = "history";
+    const TOPICS: &'static [Topic] = &[CATALOG.events];
+    const CREATE: &'static str = "CREATE TABLE IF NOT EXISTS {table} (
+        aggregate_id BINARY(16) NOT NULL,
+        version BIGINT NOT NULL,
+        mall VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+        kind TEXT NOT NULL,
+        at BIGINT NOT NULL,
+        actor TEXT NOT NULL,
+        command_id BINARY(16) NOT NULL,
+        correlation_id BINARY(16) NOT NULL,
+        data MEDIUMTEXT NOT NULL,
+        PRIMARY KEY (aggregate_id, version)
+    ) DEFAULT CHARSET = utf8mb4";
+    const LOAD: &'static str = "SELECT aggregate_id, MAX(version) AS version FROM {table} \
+        WHERE aggregate_id IN ({values}) GROUP BY aggregate_id";
+    const STORE: &'static str = "INSERT INTO {table} (aggregate_id, version, mall, kind, at, \
+        actor, command_id, correlation_id, data) VALUES {values}";
+    const WIDTH: usize = 9;
+
+    fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
+        logged.aggregate()
+    }
+
+    fn apply(tail: Option<Tail>, logged: &Logged) -> Result<Tail, Fault> {
+        let Some(head) = logged.fact.event_head() else { return Ok(tail.unwrap_or_default()) };
+        let mut tail = tail.unwrap_or_default();
+        follows(tail.version, head.version)?;
+        tail.version = head.version;
+        tail.added.push(happened(head, &logged.fact));
+        Ok(tail)
+    }
+
+    fn read(row: &MySqlRow) -> Result<(Uuid, Tail), Error> {
+        let columns = Columns(row);
+        let version = columns.get("version")?;
+        Ok((columns.uuid("aggregate_id")?, Tail { version, added: vec![] }))
+    }
+
+    fn rows(state: &Tail) -> &[HistoryRow] {
+        &state.added
+    }
+
+    fn write(row: &HistoryRow, to: &mut MySqlArguments) -> Result<(), BoxDynError> {
+        let mut values = Values(to);
+        values.uuid(&row.aggregate_id)?.add(row.version)?.add(row.mall.as_str())?;
+        values.add(&*row.kind)?.add(row.at.0)?.add(&*row.actor)?;
+        values.uuid(&row.command_id.0)?.uuid(&row.correlation_id)?.json(&row.data)?;
+        Ok(())
+    }
+
+    // Events are written once and are not larger than the records they came in, give or take.
+    fn size(_row: &HistoryRow) -> usize {
+        8 << 10
+    }
+}
+
+fn happened(head: EventHead<'_>, fact: &Fact) -> HistoryRow {
+    let (kind, data) = match fact {
+        Fact::Event(event) => (event.body.record_name().to_owned(), event.body.to_json()),
+        Fact::NewerEvent { record, .. } => (record.clone(), serde_json::Value::Null),
+        Fact::Decision(_) | Fact::Unknown { .. } => (String::new(), serde_json::Value::Null),
+    };
+    HistoryRow {
+        aggregate_id: head.origin.aggregate,
+        version: head.version,
+        mall: head.origin.mall.clone(),
+        kind,
+        at: head.time,
+        actor: head.origin.actor.clone(),
+        command_id: head.origin.command,
+        correlation_id: head.origin.correlation,
+        data,
+    }
+}
+
+fn read(row: &MySqlRow) -> Result<HistoryRow, Error> {
+    let columns = Columns(row);
+    Ok(HistoryRow {
+        aggregate_id: columns.uuid("aggregate_id")?,
+        version: columns.get("version")?,
+        mall: columns.mall("mall")?,
+        kind: columns.get("kind")?,
+        at: columns.time("at")?,
+        actor: columns.get("actor")?,
+        command_id: CommandId(columns.uuid("command_id")?),
+        correlation_id: columns.uuid("correlation_id")?,
+        data: columns.json("data")?,
+    })
+}
+
+/// At most `limit` events of the aggregate `id` of `mall`, oldest first, beginning after the one
+/// with the version `after`; the cursor is a version, too.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn page(
+    db: impl MySqlExecutor<'_>,
+    tables: &Tables,
+    mall: &MallId,
+    id: Uuid,
+    after: i64,
+    limit: u32,
+) -> Result<Page<HistoryRow, i64>, Error> {
+    let table = tables.table(History::NAME)?;
+    let text = "SELECT * FROM {table} WHERE aggregate_id = ? AND version > ? AND mall = ? \
+                ORDER BY version LIMIT ?";
+    let rows = sqlx::query(table.statement(text, 0, 0))
+        .bind(id.as_bytes().as_slice())
+        .bind(after)
+        .bind(mall.as_str())
+        .bind(u64::from(limit) + 1)
+        .fetch_all(db)
+        .await?;
+    let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(rows, limit, |row| row.version))
+}

@@ -1,0 +1,74 @@
+//! Connections, and the tables behind them.
+
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
+
+use crate::{
+    error::Error,
+    projection::{ALL, AnyProjection},
+    table::TableName,
+};
+
+/// Connections to MySQL.
+pub type Pool = MySqlPool;
+
+/// READ COMMITTED, so that upserts take no gap locks. A process that is stopped or cut off in the
+/// middle of a transaction holds the lock of a checkpoint: the server ends its session after
+/// `wait_timeout`, and whoever took over goes on.
+const SESSION: &str = "SET SESSION transaction_isolation = 'READ-COMMITTED', wait_timeout = 15, \
+                       innodb_lock_wait_timeout = 5";
+/// Idle connections are given up well before the server does so.
+const IDLE: Duration = Duration::from_secs(5);
+/// A connection used a moment ago is not asked whether it still lives.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Opens a pool of at most `connections`.
+///
+/// # Errors
+/// [`Error::Db`] when the address is malformed or the server does not answer.
+pub async fn connect(url: &str, connections: u32) -> Result<Pool, Error> {
+    let pool = MySqlPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(IDLE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+        });
+    Ok(pool.connect(url).await?)
+}
+
+/// Brings the static tables up to date, and makes version 1 of each set of projections, live where
+/// none is. May run in several processes at once.
+///
+/// # Errors
+/// [`Error`] when the server refuses or a migration was changed after it had run.
+pub async fn migrate(db: &Pool) -> Result<(), Error> {
+    sqlx::migrate!().run(db).await?;
+    for projection in ALL {
+        create(db, projection, 1).await?;
+        let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
+                     ON DUPLICATE KEY UPDATE version = active.version";
+        sqlx::query(first).bind(projection.name()).execute(db).await?;
+    }
+    Ok(())
+}
+
+/// Makes the table of a version of a projection, where it does not exist.
+///
+/// # Errors
+/// [`Error`] when the server refuses or the version is none.
+pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    let table = TableName::of(projection.name(), version)?;
+    sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
+    Ok(())
+}

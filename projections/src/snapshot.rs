@@ -1,0 +1,205 @@
+//! The state of each aggregate as its commands need it, so that an owner can begin cold.
+
+use std::collections::HashMap;
+
+use domain::{Aggregate, CommandId, MallId, product::Product};
+use schemas::{CATALOG, Topic};
+use sqlx::{MySqlConnection, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
+use uuid::Uuid;
+
+use crate::{
+    checkpoint,
+    column::{Columns, Values},
+    command_status::{self, CommandStatus, CommandStatusRow},
+    error::Error,
+    fact::{Fact, Logged},
+    pool::Pool,
+    projection::{Fault, Projection, follows},
+    store,
+    table::Tables,
+};
+
+/// An aggregate as of its last applied event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The mall whose data it is.
+    pub mall: MallId,
+    /// How many events have made it what it is.
+    pub version: i64,
+    /// The log position of the last of them.
+    pub last_offset: i64,
+    /// The fold of them.
+    pub state: Product,
+}
+
+/// How far the read models that an owner relies on have come in one partition: the next offset of
+/// each topic, 0 where nothing was applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Of the events, by the snapshot.
+    pub snapshot: i64,
+    /// Of the events, by the command status.
+    pub status_events: i64,
+    /// Of the decisions, by the command status.
+    pub status_decisions: i64,
+}
+
+/// What an owner asked for, at least as new as `covered` says.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// What was applied when the states were about to be read.
+    pub covered: Covered,
+    /// The aggregates that exist.
+    pub states: HashMap<Uuid, Stored>,
+    /// The decisions that are known.
+    pub decisions: HashMap<CommandId, CommandStatusRow>,
+}
+
+/// The key and the state: a row of the table.
+#[derive(Debug)]
+pub struct Row {
+    aggregate: Uuid,
+    stored: Stored,
+}
+
+/// The read model.
+pub struct Snapshot;
+
+const KIND: &str = "product";
+
+impl Projection for Snapshot {
+    type State = Row;
+    type Row = Row;
+
+    const NAME: &'static str = "snapshot";
+    const TOPICS: &'static [Topic] = &[CATALOG.events];
+    const CREATE: &'static str = "CREATE TABLE IF NOT EXISTS {table} (
+        aggregate_id BINARY(16) NOT NULL PRIMARY KEY,
+        mall VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+        kind VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+        version BIGINT NOT NULL,
+        last_offset BIGINT NOT NULL,
+        state MEDIUMTEXT NOT NULL
+    ) DEFAULT CHARSET = utf8mb4";
+    const LOAD: &'static str = "SELECT * FROM {table} WHERE aggregate_id IN ({values})";
+    const STORE: &'static str = "INSERT INTO {table} (aggregate_id, mall, kind, version, \
+        last_offset, state) VALUES {values} AS new ON DUPLICATE KEY UPDATE \
+        version = new.version, last_offset = new.last_offset, state = new.state";
+    const WIDTH: usize = 6;
+
+    fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
+        match &logged.fact {
+            // A decision that missed what a newer event changed would be a wrong one.
+            Fact::NewerEvent { record, .. } => Err(Fault::Unknown(record.clone())),
+            _ => logged.aggregate(),
+        }
+    }
+
+    fn apply(row: Option<Row>, logged: &Logged) -> Result<Row, Fault> {
+        let Fact::Event(event) = &logged.fact else {
+            return Err(Fault::Unknown("no event".to_owned()));
+        };
+        let (aggregate, mall) = (event.origin.aggregate, &event.origin.mall);
+        let mut row = row.unwrap_or_else(|| Row { aggregate, stored: Stored::before(mall) });
+        let stored = &mut row.stored;
+        follows(stored.version, event.version)?;
+        stored.version = event.version;
+        stored.last_offset = logged.offset;
+        stored.state.evolve(&event.body);
+        Ok(row)
+    }
+
+    fn read(row: &MySqlRow) -> Result<(Uuid, Row), Error> {
+        read(row).map(|row| (row.aggregate, row))
+    }
+
+    fn rows(state: &Row) -> &[Row] {
+        std::slice::from_ref(state)
+    }
+
+    fn write(row: &Row, to: &mut MySqlArguments) -> Result<(), BoxDynError> {
+        let (mut values, stored) = (Values(to), &row.stored);
+        values.uuid(&row.aggregate)?.add(stored.mall.as_str())?.add(KIND)?;
+        values.add(stored.version)?.add(stored.last_offset)?.json(&stored.state)?;
+        Ok(())
+    }
+
+    fn size(_row: &Row) -> usize {
+        8 << 10
+    }
+}
+
+impl Stored {
+    /// An aggregate before its first event.
+    fn before(mall: &MallId) -> Self {
+        Self { mall: mall.clone(), version: 0, last_offset: -1, state: Product::default() }
+    }
+}
+
+fn read(row: &MySqlRow) -> Result<Row, Error> {
+    let columns = Columns(row);
+    let stored = Stored {
+        mall: columns.mall("mall")?,
+        version: columns.get("version")?,
+        last_offset: columns.get("last_offset")?,
+        state: columns.json("state")?,
+    };
+    Ok(Row { aggregate: columns.uuid("aggregate_id")?, stored })
+}
+
+/// How far the read models have come in `partition`.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn covered(db: &Pool, tables: &Tables, partition: i32) -> Result<Covered, Error> {
+    let mut connection = db.acquire().await?;
+    covered_on(&mut connection, tables, partition).await
+}
+
+/// The states of `aggregates` and the decisions of `commands`, where there are any.
+///
+/// The checkpoints are read first and the rows after them, so a row may be newer than `covered`
+/// says, but never older: whatever an owner still holds beyond `covered`, minus what a state's
+/// version already counts, is exactly what the state lacks.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn load(
+    db: &Pool,
+    tables: &Tables,
+    partition: i32,
+    aggregates: &[Uuid],
+    commands: &[CommandId],
+) -> Result<Loaded, Error> {
+    let mut connection = db.acquire().await?;
+    let covered = covered_on(&mut connection, tables, partition).await?;
+    let table = tables.table(Snapshot::NAME)?;
+    let mut states = HashMap::with_capacity(aggregates.len());
+    for keys in aggregates.chunks(store::MOST_KEYS) {
+        for row in store::select(&mut connection, &table, Snapshot::LOAD, keys).await? {
+            let Row { aggregate, stored } = read(&row)?;
+            states.insert(aggregate, stored);
+        }
+    }
+    let table = tables.table(CommandStatus::NAME)?;
+    let decisions = command_status::by_ids(&mut connection, &table, commands).await?;
+    let decisions = decisions.into_iter().map(|row| (row.command_id, row)).collect();
+    Ok(Loaded { covered, states, decisions })
+}
+
+async fn covered_on(
+    db: &mut MySqlConnection,
+    tables: &Tables,
+    partition: i32,
+) -> Result<Covered, Error> {
+    let version = |projection| tables.version(projection);
+    let (snapshot, status) = (Snapshot::NAME, CommandStatus::NAME);
+    let of_snapshot = checkpoint::read(&mut *db, snapshot, version(snapshot), partition).await?;
+    let of_status = checkpoint::read(&mut *db, status, version(status), partition).await?;
+    let (of_snapshot, of_status) = (of_snapshot.unwrap_or_default(), of_status.unwrap_or_default());
+    Ok(Covered {
+        snapshot: of_snapshot.next(CATALOG.events.name),
+        status_events: of_status.next(CATALOG.events.name),
+        status_decisions: of_status.next(CATALOG.decisions.name),
+    })
+}

@@ -1,0 +1,104 @@
+//! Names of versioned tables, and the only place where text becomes SQL.
+
+use std::{collections::BTreeMap, fmt};
+
+use sqlx::{AssertSqlSafe, MySqlExecutor, SqlSafeStr, SqlStr};
+
+use crate::{error::Error, projection::named};
+
+/// What is live, read once per request, so that one answer never mixes two versions.
+#[derive(Clone, Debug)]
+pub struct Tables(BTreeMap<String, i32>);
+
+/// The name of one version of a projection's table, such as `products_v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName(String);
+
+impl Tables {
+    /// Reads which versions are live.
+    ///
+    /// # Errors
+    /// [`Error::Db`] when the server refuses or does not answer.
+    pub async fn active(db: impl MySqlExecutor<'_>) -> Result<Self, Error> {
+        let rows: Vec<(String, i32)> =
+            sqlx::query_as("SELECT set_name, version FROM active").fetch_all(db).await?;
+        Ok(Self(rows.into_iter().collect()))
+    }
+
+    /// Names the version of one projection and of no other; for processes that are told theirs.
+    pub fn only(projection: &str, version: i32) -> Self {
+        Self(BTreeMap::from([(projection.to_owned(), version)]))
+    }
+
+    /// The same, with another version of one projection.
+    #[must_use]
+    pub fn with(mut self, projection: &str, version: i32) -> Self {
+        self.0.insert(projection.to_owned(), version);
+        self
+    }
+
+    /// The live version of a projection; 0 where there is none.
+    pub fn version(&self, projection: &str) -> i32 {
+        self.0.get(projection).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn table(&self, projection: &str) -> Result<TableName, Error> {
+        match self.version(projection) {
+            0 => Err(Error::NotActive(projection.to_owned())),
+            version => TableName::of(projection, version),
+        }
+    }
+}
+
+impl TableName {
+    /// The table of `version` of a projection that exists in this build.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`] for any other name, and for versions below 1.
+    pub fn of(projection: &str, version: i32) -> Result<Self, Error> {
+        match named(projection) {
+            Some(known) if version > 0 => Ok(Self(format!("{}_v{version}", known.name()))),
+            _ => Err(Error::NoSuchTable(format!("{projection}_v{version}"))),
+        }
+    }
+
+    /// `template` with `{table}` named and `{values}` spelled out as `rows` times `width`
+    /// placeholders. Templates are literals and names are checked, so no text of a caller gets in.
+    pub(crate) fn statement(&self, template: &'static str, width: usize, rows: usize) -> SqlStr {
+        let row = match width {
+            1 => "?".to_owned(),
+            _ => format!("({})", vec!["?"; width].join(",")),
+        };
+        let values = vec![row; rows].join(",");
+        let text = template.replace("{table}", &self.0).replace("{values}", &values);
+        AssertSqlSafe(text).into_sql_str()
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_projections_of_this_build_have_tables() {
+        assert_eq!(TableName::of("products", 7).unwrap().to_string(), "products_v7");
+        for (name, version) in [("products", 0), ("products", -1), ("mysql.user", 1), ("", 1)] {
+            assert!(TableName::of(name, version).is_err(), "{name} {version}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_filled_in() {
+        let table = TableName::of("history", 2).unwrap();
+        let text = table.statement("INSERT INTO {table} VALUES {values}", 2, 2);
+        assert_eq!(text.as_str(), "INSERT INTO history_v2 VALUES (?,?),(?,?)");
+        let text = table.statement("SELECT 1 FROM {table} WHERE id IN ({values})", 1, 3);
+        assert_eq!(text.as_str(), "SELECT 1 FROM history_v2 WHERE id IN (?,?,?)");
+    }
+}
