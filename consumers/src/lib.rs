@@ -1,1 +1,8 @@
 //! The Kafka processes: command handler, projector, indexer, and the operator's tool.
+
+pub mod config;
+pub mod faults;
+pub mod handler;
+pub mod log;
+pub mod shutdown;
+pub mod telemetry;

@@ -10,6 +10,7 @@ pub mod registry;
 pub mod topic;
 pub mod trace;
 
+pub use apache_avro::Schema;
 pub use codec::{Codec, CodecError, Frame, full_name};
 pub use message::{
     CommandMessage, DecisionMessage, EventMessage, HeaderError, HeaderSource, Headers, Origin,

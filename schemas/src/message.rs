@@ -208,12 +208,16 @@ impl EventMessage {
         aggregate: Uuid,
         body: product::Event,
     ) -> Result<Self, HeaderError> {
-        Ok(Self {
-            origin: Origin::of_event(headers, aggregate)?,
-            version: required(headers, "ce_aggregateversion")?,
-            time: required(headers, "ce_time")?,
-            body,
-        })
+        let (version, time) = Self::numbering(headers)?;
+        Ok(Self { origin: Origin::of_event(headers, aggregate)?, version, time, body })
+    }
+
+    /// The version and the time of an event whose record may be of a newer build.
+    ///
+    /// # Errors
+    /// [`HeaderError`] naming the first header at fault.
+    pub fn numbering(headers: &impl HeaderSource) -> Result<(i64, Timestamp), HeaderError> {
+        Ok((required(headers, "ce_aggregateversion")?, required(headers, "ce_time")?))
     }
 }
 

@@ -77,6 +77,16 @@ impl Registry {
         Ok(answer.is_none_or(|found| found["is_compatible"].as_bool().unwrap_or(false)))
     }
 
+    /// How many versions `subject` has; none where it is unknown.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the registry does not answer.
+    pub async fn versions(&self, subject: &str) -> Result<usize, RegistryError> {
+        let path = format!("/subjects/{subject}/versions");
+        let answer = self.ask(self.request(Method::GET, &path), &path).await?;
+        Ok(answer.and_then(|list| list.as_array().map(Vec::len)).unwrap_or(0))
+    }
+
     /// The schema of an id.
     ///
     /// # Errors

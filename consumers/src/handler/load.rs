@@ -1,0 +1,151 @@
+//! Bringing what a batch needs into memory, and letting go of what projections cover.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
+use domain::CommandId;
+use projections::snapshot::{self, Covered, Loaded};
+use uuid::Uuid;
+
+use super::{
+    Surroundings,
+    batch::Owned,
+    partition::{Decided, Partition},
+    wish::{Content, Wish},
+};
+use crate::telemetry;
+
+/// What one partition lacks for a batch.
+#[derive(Default)]
+struct Missing {
+    aggregates: BTreeSet<Uuid>,
+    commands: BTreeSet<CommandId>,
+}
+
+/// Loads what `wishes` need and returns those that can be decided: all, or while MySQL is away
+/// each partition's wishes before the first one that needs it.
+///
+/// # Errors
+/// When the log and the snapshot contradict each other.
+pub(super) fn ready(
+    around: &Surroundings,
+    owned: &mut Owned,
+    wishes: Vec<Wish>,
+) -> anyhow::Result<Vec<Wish>> {
+    let mut missing: BTreeMap<i32, Missing> = BTreeMap::new();
+    for wish in &wishes {
+        if let Some(partition) = owned.get(&wish.partition) {
+            missing.entry(wish.partition).or_default().note(partition, wish);
+        }
+    }
+    missing.retain(|_, missing| !missing.is_empty());
+    let mut blocked = BTreeMap::new();
+    for (number, missing) in missing {
+        let Some(partition) = owned.get_mut(&number) else { continue };
+        match load(around, number, partition.covered, &missing) {
+            Ok(loaded) => take_in(partition, loaded, &missing)?,
+            Err(error) => {
+                metrics::counter!(telemetry::RETRIES, "reason" => "load").increment(1);
+                tracing::warn!(partition = number, error = format!("{error:#}"), "cannot load");
+                blocked.insert(number, missing);
+            }
+        }
+    }
+    let mut closed = BTreeSet::new();
+    let can_be_decided = |wish: &Wish| {
+        let lacks = blocked.get(&wish.partition).is_some_and(|missing| missing.concerns(wish));
+        if lacks || !owned.contains_key(&wish.partition) {
+            closed.insert(wish.partition);
+        }
+        !closed.contains(&wish.partition)
+    };
+    Ok(wishes.into_iter().filter(can_be_decided).collect())
+}
+
+/// Reads the checkpoints and lets go of what they cover. That MySQL is away only keeps more.
+pub(super) fn cover(around: &Surroundings, owned: &mut Owned) {
+    for (number, partition) in owned {
+        if partition.pinned() == 0 {
+            continue;
+        }
+        let read = snapshot::covered(&around.db, &around.tables, *number);
+        match around.runtime.block_on(read) {
+            Ok(covered) if at_least(covered, partition.covered) => {
+                partition.cover(covered);
+                partition.evict_over(around.cache_max);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "checkpoints cannot be read");
+                return;
+            }
+        }
+    }
+}
+
+/// Rows at least as new as `relied`: states evicted because of it must be found again.
+fn load(
+    around: &Surroundings,
+    number: i32,
+    relied: Covered,
+    missing: &Missing,
+) -> anyhow::Result<Loaded> {
+    let aggregates: Vec<Uuid> = missing.aggregates.iter().copied().collect();
+    let commands: Vec<CommandId> = missing.commands.iter().copied().collect();
+    let load = snapshot::load(&around.db, &around.tables, number, &aggregates, &commands);
+    let loaded = around.runtime.block_on(load)?;
+    if !at_least(loaded.covered, relied) {
+        bail!("the snapshot stands at {:?}, behind {relied:?}", loaded.covered);
+    }
+    Ok(loaded)
+}
+
+fn take_in(partition: &mut Partition, mut loaded: Loaded, missing: &Missing) -> anyhow::Result<()> {
+    for aggregate in &missing.aggregates {
+        partition.load(*aggregate, loaded.states.remove(aggregate))?;
+    }
+    // Nothing is evicted here: the batch may need what is in memory.
+    partition.cover(loaded.covered);
+    for (command, row) in loaded.decisions {
+        partition.keep_decision(command, Decided::from(row));
+    }
+    Ok(())
+}
+
+fn at_least(covered: Covered, relied: Covered) -> bool {
+    covered.snapshot >= relied.snapshot
+        && covered.status_events >= relied.status_events
+        && covered.status_decisions >= relied.status_decisions
+}
+
+impl Missing {
+    fn note(&mut self, partition: &Partition, wish: &Wish) {
+        if let Some(aggregate) = wish.aggregate()
+            && !partition.knows(aggregate)
+        {
+            self.aggregates.insert(aggregate);
+        }
+        if let Some(command) = command_of(wish)
+            && command.may_be_sent_again()
+            && partition.decision(command).is_none()
+        {
+            self.commands.insert(command);
+        }
+    }
+
+    fn concerns(&self, wish: &Wish) -> bool {
+        wish.aggregate().is_some_and(|aggregate| self.aggregates.contains(&aggregate))
+            || command_of(wish).is_some_and(|command| self.commands.contains(&command))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.aggregates.is_empty() && self.commands.is_empty()
+    }
+}
+
+fn command_of(wish: &Wish) -> Option<CommandId> {
+    match &wish.content {
+        Content::Command(command) => Some(command.origin.command),
+        Content::Undecodable(record) => record.origin.as_ref().map(|origin| origin.command),
+    }
+}

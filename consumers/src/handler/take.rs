@@ -1,0 +1,125 @@
+//! Taking partitions over, in the one order that loses and doubles nothing.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use projections::{Fact, snapshot};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use schemas::{CATALOG, Topic};
+
+use super::{
+    Surroundings,
+    batch::Owned,
+    partition::{Decided, Partition, Stands},
+};
+use crate::log::{Bounds, Tail};
+
+/// How long a take-over may go on before the group is served again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Learns everything that must be known before a command of `partitions` is decided.
+///
+/// The order is the proof. First the group's offsets, once stable: a predecessor's late commit is
+/// in them, and after it none can succeed, because this generation fences it. Then the ends of the
+/// log, which therefore hold every event it committed. Then the checkpoints: what they cover is in
+/// MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of
+/// them into which a commit can fall unseen.
+///
+/// # Errors
+/// When a server does not answer in time, or they contradict each other.
+pub(super) fn take(
+    around: &Surroundings,
+    tail: &Tail,
+    partitions: &[i32],
+) -> anyhow::Result<Owned> {
+    let deadline = Instant::now() + PATIENCE;
+    let next = tail.committed(CATALOG.commands.name, partitions, deadline)?;
+    let taken = partitions.iter().zip(next).map(|(partition, next_command)| {
+        let taken = one(around, tail, *partition, next_command, deadline);
+        Ok((*partition, taken.with_context(|| format!("taking partition {partition}"))?))
+    });
+    taken.collect()
+}
+
+fn one(
+    around: &Surroundings,
+    tail: &Tail,
+    partition: i32,
+    next_command: i64,
+    deadline: Instant,
+) -> anyhow::Result<Partition> {
+    let events = tail.high_watermark(CATALOG.events.name, partition)?;
+    let decisions = tail.high_watermark(CATALOG.decisions.name, partition)?;
+    tail.wait_settled(CATALOG.events.name, partition, events, deadline)?;
+    tail.wait_settled(CATALOG.decisions.name, partition, decisions, deadline)?;
+    let covered = around
+        .runtime
+        .block_on(snapshot::covered(&around.db, &around.tables, partition))
+        .context("reading checkpoints")?;
+    let mut taken = Partition::new(next_command, covered);
+    let first_event = covered.snapshot.min(covered.status_events);
+    let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;
+    let decision_bounds = bounds(&CATALOG.decisions, around, covered.status_decisions, decisions)?;
+    tail.read(CATALOG.events.name, partition, event_bounds, deadline, |message| {
+        keep_event(around, &mut taken, message)
+    })?;
+    tail.read(CATALOG.decisions.name, partition, decision_bounds, deadline, |message| {
+        keep_decision(around, &mut taken, message)
+    })?;
+    tracing::info!(partition, next_command, events, decisions, ?covered, "partition taken");
+    Ok(taken)
+}
+
+/// A checkpoint beyond the end means that the log lost what was already projected; deciding on
+/// would give old versions to new events.
+fn bounds(topic: &Topic, around: &Surroundings, next: i64, end: i64) -> anyhow::Result<Bounds> {
+    if next > end {
+        bail!("a checkpoint stands at {next} of {}, which ends at {end}", topic.name);
+    }
+    let missing = usize::try_from(end - next).unwrap_or(usize::MAX);
+    if missing > around.tail_max {
+        bail!("{missing} records of {} are not projected yet; waiting", topic.name);
+    }
+    Ok(Bounds { next, end })
+}
+
+fn keep_event(
+    around: &Surroundings,
+    taken: &mut Partition,
+    message: &BorrowedMessage<'_>,
+) -> anyhow::Result<()> {
+    let offset = message.offset();
+    let Fact::Event(event) = around.decoder.logged(message)?.fact else {
+        bail!("the event at {offset} cannot be read by this build");
+    };
+    if offset >= taken.covered.status_events {
+        let decided = Decided::of_event(&event, offset);
+        taken.keep_decision(event.origin.command, decided);
+    }
+    if offset >= taken.covered.snapshot {
+        taken.keep_event(offset, event);
+    }
+    Ok(())
+}
+
+fn keep_decision(
+    around: &Surroundings,
+    taken: &mut Partition,
+    message: &BorrowedMessage<'_>,
+) -> anyhow::Result<()> {
+    let offset = message.offset();
+    let Fact::Decision(decision) = around.decoder.logged(message)?.fact else {
+        bail!("the decision at {offset} cannot be read by this build");
+    };
+    let decided = Decided {
+        body_hash: decision.origin.body_hash,
+        verdict: decision.body.verdict,
+        code: decision.body.code,
+        detail: decision.body.detail,
+        version: decision.body.version,
+        last_event: decision.body.last_event_offset,
+        stands: Stands::Decisions(offset),
+    };
+    taken.keep_decision(decision.origin.command, decided);
+    Ok(())
+}

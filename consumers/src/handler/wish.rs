@@ -1,0 +1,99 @@
+//! A command as it was found in the log.
+
+use std::str::FromStr;
+
+use domain::{Timestamp, product};
+use rdkafka::{Message, message::BorrowedMessage};
+use schemas::{CodecError, CommandMessage, HeaderError, HeaderSource, Origin, Records};
+use uuid::Uuid;
+
+use crate::log::{Decoder, MessageHeaders, key_of};
+
+/// A command and where it stands in the log.
+pub(super) struct Wish {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) appended: Timestamp,
+    pub(super) content: Content,
+}
+
+/// What the record says.
+pub(super) enum Content {
+    /// A command of ours.
+    Command(CommandMessage),
+    /// Something else; with an origin, if its headers could be read, so that it can be answered.
+    Undecodable(Box<Undecodable>),
+}
+
+/// A record that is no command, kept byte for byte for the dead letters.
+pub(super) struct Undecodable {
+    pub(super) origin: Option<Origin>,
+    pub(super) reply_partition: Option<i32>,
+    pub(super) why: String,
+    pub(super) key: Vec<u8>,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Wish {
+    /// Reads a record of the command topic. Whatever it holds, it is one wish.
+    ///
+    /// # Errors
+    /// [`CodecError::Registry`] when the registry does not answer, which may pass.
+    pub(super) fn read(
+        decoder: &Decoder,
+        message: &BorrowedMessage<'_>,
+    ) -> Result<Self, CodecError> {
+        let content = match command(decoder, message) {
+            Ok(command) => Content::Command(command),
+            Err(Unreadable::Codec(error @ CodecError::Registry(_))) => return Err(error),
+            Err(error) => Content::Undecodable(Box::new(undecodable(message, error.to_string()))),
+        };
+        Ok(Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
+            content,
+        })
+    }
+
+    /// The aggregate that it is addressed to.
+    pub(super) fn aggregate(&self) -> Option<Uuid> {
+        match &self.content {
+            Content::Command(command) => Some(command.origin.aggregate),
+            Content::Undecodable(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("its key is no UUID")]
+    Key,
+    #[error("this build knows no command {0}")]
+    Unknown(String),
+}
+
+fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMessage, Unreadable> {
+    let frame = decoder.open(message.payload().unwrap_or_default())?;
+    let aggregate = key_of(message).ok_or(Unreadable::Key)?;
+    let body = product::Command::decode(&frame)?
+        .ok_or_else(|| Unreadable::Unknown(frame.record_name().to_owned()))?;
+    Ok(CommandMessage::read(&MessageHeaders(message), aggregate, body)?)
+}
+
+fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
+    let headers = MessageHeaders(message);
+    let origin = key_of(message).and_then(|key| Origin::of_command(&headers, key).ok());
+    let reply_to = headers.header("ce_replypartition").and_then(|b| std::str::from_utf8(b).ok());
+    Undecodable {
+        origin,
+        reply_partition: reply_to.and_then(|text| i32::from_str(text).ok()),
+        why,
+        key: message.key().unwrap_or_default().to_vec(),
+        payload: message.payload().unwrap_or_default().to_vec(),
+    }
+}

@@ -1,0 +1,301 @@
+//! One worker: a thread that owns partitions and decides their commands.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use domain::Timestamp;
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
+use schemas::CATALOG;
+
+use super::{
+    Surroundings,
+    batch::{Batch, Owned},
+    load,
+    reply::Replier,
+    take,
+    wish::Wish,
+};
+use crate::{
+    faults,
+    log::{
+        Change, CommitError, Delivered, Member, Ownership, Tail, TransactionWriter,
+        group_of_handler, native::Membership, passing,
+    },
+    shutdown::Shutdown,
+    telemetry,
+};
+
+/// How much of the log one batch may hold in memory.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// How often checkpoints are looked at while nothing is loaded anyway.
+const COVER_EVERY: Duration = Duration::from_millis(500);
+
+/// Owns partitions until the shutdown, or until something unforeseen.
+///
+/// # Errors
+/// What was unforeseen. The worker has then left the group and committed nothing half.
+pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut worker = Worker::join(around)?;
+    while !shutdown.requested() {
+        worker.turn()?;
+    }
+    Ok(())
+}
+
+struct Worker<'a> {
+    around: &'a Surroundings,
+    member: Member,
+    membership: Option<Membership>,
+    tail: Tail,
+    writer: TransactionWriter,
+    replier: Replier,
+    owned: Owned,
+    /// Partitions that are ours by the group, but not taken yet.
+    waiting: Vec<i32>,
+    covered_at: Instant,
+    paused: bool,
+}
+
+impl<'a> Worker<'a> {
+    fn join(around: &'a Surroundings) -> anyhow::Result<Self> {
+        let group = group_of_handler(CATALOG.name);
+        let mut writer = TransactionWriter::new(around.kafka.clone());
+        writer.connect().context("opening transactions")?;
+        let member: Member =
+            around.kafka.member(&group).create_with_context(Ownership::default())?;
+        member.subscribe(&[CATALOG.commands.name])?;
+        Ok(Self {
+            around,
+            member,
+            membership: None,
+            tail: Tail::of(&around.kafka, &group)?,
+            writer,
+            replier: Replier::new(&around.kafka)?,
+            owned: Owned::new(),
+            waiting: Vec::new(),
+            covered_at: Instant::now(),
+            paused: false,
+        })
+    }
+
+    fn turn(&mut self) -> anyhow::Result<()> {
+        if !self.waiting.is_empty() {
+            self.take()?;
+        }
+        self.cover();
+        let wishes = self.gather()?;
+        if wishes.is_empty() { Ok(()) } else { self.work(wishes) }
+    }
+
+    /// Takes what the group gave us. While that does not succeed, the group is served in between.
+    fn take(&mut self) -> anyhow::Result<()> {
+        match take::take(self.around, &self.tail, &self.waiting) {
+            Ok(owned) => {
+                self.owned = owned;
+                self.waiting.clear();
+                self.paused = false;
+                metrics::counter!(telemetry::TAKEOVERS).increment(self.owned.len() as u64);
+                self.start()
+            }
+            Err(error) => {
+                metrics::counter!(telemetry::RETRIES, "reason" => "take").increment(1);
+                tracing::warn!(error = format!("{error:#}"), "partitions not taken yet");
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads on exactly where the last committed decision ended.
+    fn start(&self) -> anyhow::Result<()> {
+        let mut from = TopicPartitionList::new();
+        for (partition, owned) in &self.owned {
+            let offset = Offset::Offset(owned.next_command);
+            from.add_partition_offset(CATALOG.commands.name, *partition, offset)?;
+        }
+        self.member.assign(&from).context("assigning partitions")?;
+        let set = if self.paused { self.member.pause(&from) } else { self.member.resume(&from) };
+        set.context("pausing or resuming")
+    }
+
+    /// Takes the commands that are there: while one batch is committed, the next one gathers.
+    fn gather(&mut self) -> anyhow::Result<Vec<Wish>> {
+        let (mut wishes, mut bytes) = (Vec::new(), 0);
+        loop {
+            let wait = Duration::from_millis(if wishes.is_empty() { 100 } else { 0 });
+            let message = self.member.poll(wait);
+            let changes = self.member.context().changes();
+            if !changes.is_empty() {
+                drop(message);
+                self.rebalanced(changes)?;
+                return Ok(Vec::new());
+            }
+            match message {
+                Some(Ok(message)) => {
+                    bytes += message.payload_len();
+                    wishes.push(Wish::read(&self.around.decoder, &message)?);
+                }
+                Some(Err(error)) => passing(error)?,
+                None => return Ok(wishes),
+            }
+            if wishes.len() >= self.around.batch_max || bytes >= BATCH_BYTES {
+                return Ok(wishes);
+            }
+        }
+    }
+
+    fn rebalanced(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
+        for change in changes {
+            self.owned.clear();
+            match change {
+                Change::Assigned(partitions, Some(membership)) => {
+                    let generation = membership.generation;
+                    tracing::info!(?partitions, generation, "partitions assigned");
+                    self.membership = Some(membership);
+                    self.waiting = partitions;
+                }
+                Change::Assigned(_, None) => bail!("assigned partitions without a generation"),
+                Change::Revoked => {
+                    tracing::info!("partitions revoked");
+                    self.membership = None;
+                    self.waiting.clear();
+                }
+            }
+        }
+        metrics::gauge!(telemetry::PARTITIONS_OWNED, "topic" => CATALOG.commands.name)
+            .set(u32::try_from(self.waiting.len()).unwrap_or_default());
+        Ok(())
+    }
+
+    fn work(&mut self, wishes: Vec<Wish>) -> anyhow::Result<()> {
+        faults::point("handler.after_poll");
+        let polled = Instant::now();
+        let at = now();
+        observe_wait(&wishes, at);
+        let found = wishes.len();
+        let ready = load::ready(self.around, &mut self.owned, wishes)?;
+        stage("load", polled);
+        let partial = ready.len() < found;
+        if !ready.is_empty() {
+            self.decide(&ready, at)?;
+        }
+        if partial {
+            std::thread::sleep(Duration::from_millis(100));
+            self.start()?;
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, wishes: &[Wish], at: Timestamp) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let membership = self.membership.as_ref().context("no partition is owned")?;
+        let offsets = offsets_after(wishes)?;
+        let mut batch = Batch::new(self.around.decoder.codec(), &mut self.owned, at);
+        for wish in wishes {
+            batch.decide(wish)?;
+        }
+        stage("decide", begun);
+        metrics::histogram!(telemetry::BATCH_RECORDS, "stage" => "handler")
+            .record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
+        let committing = Instant::now();
+        let committed = self.writer.commit(&batch.records, &offsets, membership);
+        stage("commit", committing);
+        count(&committed);
+        match committed {
+            Ok(delivered) => {
+                faults::point("handler.after_commit");
+                let replies = batch.settle(&delivered);
+                self.advance(wishes);
+                faults::point("handler.before_outcome");
+                self.replier.tell(self.around.decoder.codec(), &replies);
+                faults::point("handler.after_outcome");
+                Ok(())
+            }
+            Err(error @ CommitError::Aborted(_)) => {
+                tracing::warn!(%error, "deciding the batch again");
+                self.start()
+            }
+            Err(error @ CommitError::Unknown(_)) => {
+                tracing::warn!(%error, "taking the partitions anew");
+                self.waiting = std::mem::take(&mut self.owned).into_keys().collect();
+                self.member.assign(&TopicPartitionList::new()).context("letting partitions go")
+            }
+        }
+    }
+
+    fn advance(&mut self, wishes: &[Wish]) {
+        for wish in wishes {
+            if let Some(owned) = self.owned.get_mut(&wish.partition) {
+                owned.next_command = wish.offset + 1;
+            }
+        }
+    }
+
+    /// Looks at the checkpoints every so often, forgets what they cover, and stops taking commands
+    /// while too much is not covered: memory stays bounded however long MySQL is away.
+    fn cover(&mut self) {
+        if self.covered_at.elapsed() < COVER_EVERY {
+            return;
+        }
+        self.covered_at = Instant::now();
+        load::cover(self.around, &mut self.owned);
+        let pinned: usize = self.owned.values().map(super::partition::Partition::pinned).sum();
+        let cached: usize = self.owned.values().map(super::partition::Partition::cached).sum();
+        set_gauge(telemetry::CACHE_PINNED, pinned);
+        set_gauge(telemetry::CACHE_ENTRIES, cached);
+        let most = self.around.cache_max;
+        let pause = if self.paused { pinned > most / 2 } else { pinned > most };
+        if pause != self.paused {
+            tracing::warn!(pinned, paused = pause, "the snapshot projection sets the pace");
+            self.paused = pause;
+            if let Err(error) = self.start() {
+                tracing::warn!(error = format!("{error:#}"), "pausing or resuming");
+            }
+        }
+    }
+}
+
+/// The group's offsets once `wishes` are decided.
+fn offsets_after(wishes: &[Wish]) -> anyhow::Result<TopicPartitionList> {
+    let next: BTreeMap<i32, i64> =
+        wishes.iter().map(|wish| (wish.partition, wish.offset + 1)).collect();
+    let mut offsets = TopicPartitionList::new();
+    for (partition, offset) in next {
+        let offset = Offset::Offset(offset);
+        offsets.add_partition_offset(CATALOG.commands.name, partition, offset)?;
+    }
+    Ok(offsets)
+}
+
+fn observe_wait(wishes: &[Wish], at: Timestamp) {
+    let mut seen = BTreeSet::new();
+    for wish in wishes.iter().filter(|wish| seen.insert(wish.partition)) {
+        let waited = u32::try_from(at.0 - wish.appended.0).unwrap_or_default();
+        metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => "command_waited")
+            .record(f64::from(waited) / 1000.0);
+    }
+}
+
+fn stage(name: &'static str, since: Instant) {
+    metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => name).record(since.elapsed());
+}
+
+fn count(committed: &Result<Delivered, CommitError>) {
+    let result = match committed {
+        Ok(_) => "committed",
+        Err(CommitError::Aborted(_)) => "aborted",
+        Err(CommitError::Unknown(_)) => "unknown",
+    };
+    metrics::counter!(telemetry::TRANSACTIONS, "result" => result).increment(1);
+}
+
+fn set_gauge(name: &'static str, value: usize) {
+    metrics::gauge!(name).set(u32::try_from(value).unwrap_or(u32::MAX));
+}
+
+fn now() -> Timestamp {
+    Timestamp(chrono::Utc::now().timestamp_millis())
+}

@@ -1,0 +1,109 @@
+//! The settings of every Kafka client, in one place, with their reasons.
+
+use rdkafka::ClientConfig;
+
+/// Where Kafka is, and as whom we speak to it.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `host:port`, several separated by commas.
+    pub bootstrap: String,
+    /// The process, as brokers and operators see it.
+    pub client_id: String,
+}
+
+/// The group of the command handlers of a context.
+pub fn group_of_handler(context: &str) -> String {
+    format!("jangbu-{context}-handler")
+}
+
+/// The group that feeds one version of a projection. Made only here: a copied group id would
+/// silently take the partitions of another consumer.
+pub fn group_of_projection(projection: &str, version: i32) -> String {
+    format!("jangbu-{projection}-v{version}")
+}
+
+impl Kafka {
+    fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("client.id", &self.client_id)
+            .set("socket.nagle.disable", "true")
+            .set("reconnect.backoff.max.ms", "1000");
+        config
+    }
+
+    /// A client that asks (offsets, watermarks) and never reads; `isolation` decides whether the
+    /// end it sees is the last stable offset or the high watermark.
+    pub fn asking(&self, isolation: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("isolation.level", isolation).set("enable.auto.commit", "false");
+        config
+    }
+
+    /// A consumer of committed records that starts only where it is told to.
+    pub fn consumer(&self) -> ClientConfig {
+        let mut config = self.asking("read_committed");
+        config
+            // An offset outside the log is an error: neither skipping nor replaying is a default.
+            .set("auto.offset.reset", "error")
+            .set("enable.auto.offset.store", "false")
+            .set("fetch.min.bytes", "1")
+            .set("fetch.wait.max.ms", "100")
+            // The default of 1000 stalls a drained queue for a second.
+            .set("fetch.queue.backoff.ms", "1")
+            // Prefetch is what a backlog costs in memory; the default is 64 MiB.
+            .set("queued.max.messages.kbytes", "16384")
+            .set("fetch.message.max.bytes", "1048576");
+        config
+    }
+
+    /// A consumer that owns partitions through `group`.
+    pub fn member(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer();
+        config
+            .set("group.id", group)
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "1000")
+            .set("max.poll.interval.ms", "60000");
+        config
+    }
+
+    /// An idempotent producer; equal keys go where a Java client sends them.
+    pub fn producer(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "0")
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "100")
+            .set("partitioner", "murmur2_random")
+            .set("message.timeout.ms", "5000")
+            .set("socket.timeout.ms", "5000");
+        config
+    }
+
+    /// A producer of commands. They stay a tenth smaller than a record may be, so that the event
+    /// that says the same, with its ids, always fits: one that does not would block its partition.
+    pub fn command_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("message.max.bytes", "900000");
+        config
+    }
+
+    /// A transactional producer. The id must belong to one incarnation only: a zombie that shares
+    /// it can fence the live owner for good.
+    pub fn transactional(&self, transactional_id: &str) -> ClientConfig {
+        let mut config = self.producer();
+        config
+            .set("transactional.id", transactional_id)
+            // Half the session time-out: a dead owner's transaction is gone before its partitions
+            // move. The two below must stay under it, or librdkafka refuses the configuration.
+            .set("transaction.timeout.ms", "3000")
+            .set("message.timeout.ms", "2900")
+            .set("socket.timeout.ms", "2900");
+        config
+    }
+}

@@ -1,0 +1,23 @@
+//! The only Kafka runtime: whoever reads or writes the log does it through here.
+
+mod client;
+mod command_log;
+mod ends;
+pub mod native;
+mod outcomes;
+mod ownership;
+mod reader;
+mod record;
+mod tail;
+mod transaction;
+
+pub use client::{Kafka, group_of_handler, group_of_projection};
+pub use command_log::{AppendError, CommandLog, Position};
+pub use ends::Ends;
+pub use outcomes::follow as follow_outcomes;
+pub use ownership::{Change, Member, Ownership};
+pub(crate) use reader::passing;
+pub use reader::{Polled, Reader};
+pub use record::{Decoder, MessageHeaders, key_of, to_kafka};
+pub use tail::{Bounds, Tail};
+pub use transaction::{CommitError, Delivered, Outgoing, TransactionWriter};

@@ -1,0 +1,127 @@
+//! What librdkafka offers and rdkafka hides. The only unsafe code of this room.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+
+use rdkafka::{
+    bindings as sys,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata},
+};
+
+/// A consumer's membership at one moment: the fence of every commit made on its behalf.
+pub struct Membership {
+    /// What `send_offsets_to_transaction` takes.
+    pub metadata: ConsumerGroupMetadata,
+    /// The group's generation; grows with every rebalance.
+    pub generation: i32,
+}
+
+impl Membership {
+    /// Captures the membership; `None` while the consumer is in no generation.
+    ///
+    /// To be called inside the assign callback only: later calls may describe a later generation
+    /// than the one whose partitions are held, and between polls librdkafka does set -1, which the
+    /// broker would accept as an unfenced commit.
+    pub fn capture<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
+        let generation = generation(consumer);
+        let metadata = consumer.group_metadata()?;
+        // The same before and after, so the metadata between is of that generation.
+        let settled = generation >= 0 && self::generation(consumer) == generation;
+        settled.then_some(Self { metadata, generation })
+    }
+}
+
+fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
+    // SAFETY: the client outlives the call; the metadata is ours and destroyed exactly once.
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if metadata.is_null() {
+            return -1;
+        }
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    }
+}
+
+/// The ids that the cluster gave `topics`, as base64 text, in their order: a topic that was
+/// deleted and made anew has another one.
+///
+/// # Errors
+/// A text saying which topic could not be described, and why.
+pub fn topic_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[&str],
+    timeout_ms: i32,
+) -> Result<Vec<String>, String> {
+    let names = topics
+        .iter()
+        .map(|topic| std::ffi::CString::new(*topic).map_err(|error| error.to_string()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+    let client = consumer.client().native_ptr();
+    // SAFETY: every object made here is destroyed before the function returns, and texts are
+    // copied before the event that owns them is destroyed.
+    unsafe {
+        let collection =
+            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+        let queue = sys::rd_kafka_queue_new(client);
+        let options = sys::rd_kafka_AdminOptions_new(
+            client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+        );
+        sys::rd_kafka_DescribeTopics(client, collection, options, queue);
+        let event = sys::rd_kafka_queue_poll(queue, timeout_ms);
+        let ids = described(event);
+        if !event.is_null() {
+            sys::rd_kafka_event_destroy(event);
+        }
+        sys::rd_kafka_AdminOptions_destroy(options);
+        sys::rd_kafka_queue_destroy(queue);
+        sys::rd_kafka_TopicCollection_destroy(collection);
+        ids
+    }
+}
+
+/// # Safety
+/// `event` is null or a live event of a describe-topics request.
+unsafe fn described(event: *mut sys::rd_kafka_event_t) -> Result<Vec<String>, String> {
+    // SAFETY: results and what they hold live as long as the event.
+    unsafe {
+        if event.is_null() {
+            return Err("the brokers did not describe the topics in time".to_owned());
+        }
+        let code = sys::rd_kafka_event_error(event);
+        if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(text(sys::rd_kafka_err2str(code)));
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        (0..count).map(|at| topic_id(*topics.add(at))).collect()
+    }
+}
+
+/// # Safety
+/// `topic` is a live topic description.
+unsafe fn topic_id(topic: *const sys::rd_kafka_TopicDescription_t) -> Result<String, String> {
+    // SAFETY: as above.
+    unsafe {
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        if sys::rd_kafka_error_code(error) != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            let name = text(sys::rd_kafka_TopicDescription_name(topic));
+            return Err(format!("{name}: {}", text(sys::rd_kafka_error_string(error))));
+        }
+        Ok(text(sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic))))
+    }
+}
+
+/// # Safety
+/// `pointer` is null or a live C string.
+unsafe fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: checked above; the caller vouches for the rest.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,152 @@
+//! One loop for everything that follows the log: one topic is subscribed, and the same partitions
+//! of the others are read along by hand, since two subscriptions can end up with two owners.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use projections::Logged;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{CommitMode, Consumer},
+    error::KafkaError,
+};
+use schemas::Topic;
+
+use super::{
+    client::Kafka,
+    native,
+    ownership::{Change, Member, Ownership},
+    record::Decoder,
+};
+
+/// Follows the log for one group.
+pub struct Reader {
+    member: Member,
+    topics: Vec<Topic>,
+    decoder: Decoder,
+}
+
+/// What a poll brought.
+pub enum Polled {
+    /// These partitions are owned from now on, and nothing is read until [`Reader::start`].
+    Assigned(Vec<i32>),
+    /// No partition is owned any more.
+    Revoked,
+    /// Records, in the order of each partition; empty when none came in time.
+    Records(Vec<Logged>),
+}
+
+impl Reader {
+    /// Joins `group` by the first of `topics`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn subscribe(
+        kafka: &Kafka,
+        group: &str,
+        topics: &[Topic],
+        decoder: Decoder,
+    ) -> anyhow::Result<Self> {
+        let first = topics.first().context("a reader needs a topic")?;
+        let member: Member = kafka.member(group).create_with_context(Ownership::default())?;
+        member.subscribe(&[first.name])?;
+        Ok(Self { member, topics: topics.to_vec(), decoder })
+    }
+
+    /// The ids of the topics, in their order; a topic made anew has another one.
+    ///
+    /// # Errors
+    /// When the brokers do not describe them.
+    pub fn topic_ids(&self) -> anyhow::Result<BTreeMap<&'static str, String>> {
+        let names: Vec<&str> = self.topics.iter().map(|topic| topic.name).collect();
+        let ids = native::topic_ids(&self.member, &names, 10_000).map_err(anyhow::Error::msg)?;
+        Ok(self.topics.iter().map(|topic| topic.name).zip(ids).collect())
+    }
+
+    /// Where the log of `partition` begins and ends (its last stable offset).
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn bounds(&self, topic: &str, partition: i32) -> anyhow::Result<(i64, i64)> {
+        let bounds = self.member.fetch_watermarks(topic, partition, Duration::from_secs(5));
+        bounds.with_context(|| format!("asking for the bounds of {topic} {partition}"))
+    }
+
+    /// Reads from these offsets on, and from nowhere else: whatever is not named is not read.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the assignment.
+    pub fn start(&self, from: &BTreeMap<(&'static str, i32), i64>) -> anyhow::Result<()> {
+        self.member.assign(&offsets(from)?).context("assigning partitions")
+    }
+
+    /// Commits offsets to the group without waiting. Only lag tools read them.
+    pub fn report(&self, applied: &BTreeMap<(&'static str, i32), i64>) {
+        let committed = offsets(applied)
+            .and_then(|offsets| Ok(self.member.commit(&offsets, CommitMode::Async)?));
+        if let Err(error) = committed {
+            tracing::debug!(%error, "group offsets not reported");
+        }
+    }
+
+    /// Waits for a first record, then takes those that are there already, up to `most`.
+    ///
+    /// # Errors
+    /// When the position is outside the log, or the registry does not answer: whoever reads must
+    /// start again from its checkpoint.
+    pub fn poll(&self, most: usize, wait: Duration) -> anyhow::Result<Polled> {
+        let deadline = Instant::now() + wait;
+        let mut records = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = if records.is_empty() { left } else { Duration::ZERO };
+            let message = self.member.poll(timeout);
+            // Records polled before a rebalance are dropped: the next owner starts from the
+            // checkpoint, which does not cover them.
+            if let Some(change) = self.member.context().changes().pop() {
+                return Ok(match change {
+                    Change::Assigned(partitions, _) => Polled::Assigned(partitions),
+                    Change::Revoked => Polled::Revoked,
+                });
+            }
+            match message {
+                Some(Ok(message)) => records.push(self.decoder.logged(&message)?),
+                Some(Err(error)) => passing(error)?,
+                None if records.is_empty() && Instant::now() < deadline => {}
+                None => return Ok(Polled::Records(records)),
+            }
+            if records.len() >= most {
+                return Ok(Polled::Records(records));
+            }
+        }
+    }
+}
+
+/// librdkafka mends lost connections by itself; a lost position it leaves to us.
+pub(crate) fn passing(error: KafkaError) -> anyhow::Result<()> {
+    if lost_position(&error) {
+        return Err(error).context("the position is outside the log");
+    }
+    if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+        return Err(error.into());
+    }
+    tracing::warn!(%error, "reading the log");
+    Ok(())
+}
+
+/// Whether a consumer stands at an offset that the log does not have.
+pub(super) fn lost_position(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    matches!(error.rdkafka_error_code(), Some(AutoOffsetReset | OffsetOutOfRange))
+}
+
+fn offsets(positions: &BTreeMap<(&'static str, i32), i64>) -> anyhow::Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in positions {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    Ok(list)
+}

@@ -1,0 +1,119 @@
+//! Between Kafka's messages and ours.
+
+use std::{str::FromStr, sync::Arc};
+
+use domain::Timestamp;
+use projections::{Fact, Logged};
+use rdkafka::{
+    Message,
+    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
+};
+use schemas::{
+    Codec, CodecError, Decision, DecisionMessage, EventMessage, Frame, HeaderSource, Headers,
+    Origin, Records,
+};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+/// Reads framed records, and asks the registry for schemas that appeared while running.
+///
+/// It blocks while it asks, so it is for threads of their own.
+#[derive(Clone)]
+pub struct Decoder {
+    codec: Arc<Codec>,
+    runtime: Handle,
+}
+
+impl Decoder {
+    /// A decoder whose lookups run on `runtime`.
+    pub fn new(codec: Arc<Codec>, runtime: Handle) -> Self {
+        Self { codec, runtime }
+    }
+
+    /// The codec behind it.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// Opens a framed message.
+    ///
+    /// # Errors
+    /// [`CodecError::Registry`] when the registry does not answer, which may pass; any other
+    /// error is the message's own and stays.
+    pub fn open<'m>(&self, payload: &'m [u8]) -> Result<Frame<'m>, CodecError> {
+        match self.codec.open(payload) {
+            Err(CodecError::NotLearnt(id)) => {
+                self.runtime.block_on(self.codec.learn(id))?;
+                self.codec.open(payload)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Reads an event or a decision as a projection takes it. What cannot be read is unknown, and
+    /// it is the projection's part to stop at it or not.
+    ///
+    /// # Errors
+    /// [`CodecError::Registry`] when the registry does not answer.
+    pub fn logged(&self, message: &BorrowedMessage<'_>) -> Result<Logged, CodecError> {
+        let fact = match self.fact(message) {
+            Err(error @ CodecError::Registry(_)) => return Err(error),
+            Err(error) => Fact::Unknown { record: format!("undecodable: {error}") },
+            Ok(fact) => fact,
+        };
+        Ok(Logged {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
+            fact,
+        })
+    }
+
+    fn fact(&self, message: &BorrowedMessage<'_>) -> Result<Fact, CodecError> {
+        let frame = self.open(message.payload().unwrap_or_default())?;
+        let unknown = |why: &str| Fact::Unknown { record: format!("{}{why}", frame.record_name()) };
+        let Some(aggregate) = key_of(message) else { return Ok(unknown(": its key is no UUID")) };
+        let source = MessageHeaders(message);
+        let event_topic = message.topic() == schemas::CATALOG.events.name;
+        if let Some(event) = domain::product::Event::decode(&frame)? {
+            let event = EventMessage::read(&source, aggregate, event);
+            return Ok(event.map_or_else(|e| unknown(&format!(": {e}")), Fact::Event));
+        }
+        if let Some(decision) = Decision::decode(&frame)? {
+            let decision = DecisionMessage::read(&source, aggregate, decision);
+            return Ok(decision.map_or_else(|e| unknown(&format!(": {e}")), Fact::Decision));
+        }
+        if event_topic && let Ok((version, time)) = EventMessage::numbering(&source) {
+            let record = frame.record_name().to_owned();
+            let origin = Origin::of_event(&source, aggregate);
+            return Ok(origin.map_or_else(
+                |error| unknown(&format!(": {error}")),
+                |origin| Fact::NewerEvent { record, origin, version, time },
+            ));
+        }
+        Ok(unknown(""))
+    }
+}
+
+/// The aggregate id that keys a message: canonical UUID text.
+pub fn key_of(message: &BorrowedMessage<'_>) -> Option<Uuid> {
+    Uuid::from_str(message.key_view::<str>()?.ok()?).ok()
+}
+
+/// A Kafka message as a source of headers.
+pub struct MessageHeaders<'a>(pub &'a BorrowedMessage<'a>);
+
+impl HeaderSource for MessageHeaders<'_> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let headers = self.0.headers()?;
+        headers.iter().find(|header| header.key == name).and_then(|header| header.value)
+    }
+}
+
+/// Our headers as Kafka's.
+pub fn to_kafka(headers: &Headers) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |kafka, (key, value)| {
+        kafka.insert(Header { key, value: Some(value) })
+    })
+}

@@ -1,0 +1,180 @@
+//! What must be known of the log before a partition can be taken over.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::BorrowedMessage,
+};
+
+use super::{client::Kafka, reader::lost_position};
+
+/// How long one question to a broker may take.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Asks, as nobody's member, where a group and a log stand, and reads stretches of the log.
+pub struct Tail {
+    committed: BaseConsumer,
+    uncommitted: BaseConsumer,
+    group: String,
+}
+
+/// A stretch of one partition: from `next` up to, but without, `end`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The first offset to read.
+    pub next: i64,
+    /// The offset after the last one.
+    pub end: i64,
+}
+
+impl Tail {
+    /// Watches the offsets of `group`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn of(kafka: &Kafka, group: &str) -> anyhow::Result<Self> {
+        let committed =
+            kafka.consumer().set("group.id", group).set("enable.partition.eof", "true").create()?;
+        let uncommitted = kafka.asking("read_uncommitted").create()?;
+        Ok(Self { committed, uncommitted, group: group.to_owned() })
+    }
+
+    /// The group's committed offset of each partition, once no open transaction may still move it.
+    ///
+    /// A read_committed client asks for stable offsets, so the answer waits for a predecessor's
+    /// transaction to settle: its late, legitimate commit must be seen.
+    ///
+    /// # Errors
+    /// When it is not stable by `deadline`, or was never set (`jangbu topics apply` does).
+    pub fn committed(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        deadline: Instant,
+    ) -> anyhow::Result<Vec<i64>> {
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions {
+            asked.add_partition(topic, *partition);
+        }
+        loop {
+            let answer = self.committed.committed_offsets(asked.clone(), ANSWER);
+            match answer.and_then(|answer| stable(&answer, topic, partitions)) {
+                Ok(offsets) => return self.all_set(topic, partitions, offsets),
+                Err(error) if Instant::now() < deadline => {
+                    tracing::info!(%error, topic, "waiting for stable offsets");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => return Err(error).context("asking for the group's offsets"),
+            }
+        }
+    }
+
+    fn all_set(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        offsets: Vec<Option<i64>>,
+    ) -> anyhow::Result<Vec<i64>> {
+        let Some(at) = offsets.iter().position(Option::is_none) else {
+            return Ok(offsets.into_iter().flatten().collect());
+        };
+        let (group, partition) = (&self.group, partitions[at]);
+        bail!("{group} has no offset on {topic} {partition}; run `jangbu topics apply`")
+    }
+
+    /// The high watermark: the offset after the last record, committed or not.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn high_watermark(&self, topic: &str, partition: i32) -> anyhow::Result<i64> {
+        let (_, high) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER)?;
+        Ok(high)
+    }
+
+    /// Waits until every record before `offset` is committed or aborted.
+    ///
+    /// # Errors
+    /// When it is not by `deadline`.
+    pub fn wait_settled(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        deadline: Instant,
+    ) -> anyhow::Result<()> {
+        loop {
+            let (_, stable) = self.committed.fetch_watermarks(topic, partition, ANSWER)?;
+            if stable >= offset {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{topic} {partition}: a transaction before {offset} stays open");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Hands every committed record of `bounds` to `take`. Everything before `bounds.end` must be
+    /// settled: then the first end of partition that is met lies at or after it.
+    ///
+    /// # Errors
+    /// What `take` returns, or that the broker is silent until `deadline`.
+    pub fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        bounds: Bounds,
+        deadline: Instant,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if bounds.next >= bounds.end {
+            return Ok(());
+        }
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(topic, partition, Offset::Offset(bounds.next))?;
+        self.committed.assign(&from)?;
+        let result = self.drain(deadline, &mut take);
+        self.committed.unassign()?;
+        result.with_context(|| format!("reading {topic} {partition} from {}", bounds.next))
+    }
+
+    fn drain(
+        &self,
+        deadline: Instant,
+        take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        loop {
+            match self.committed.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => take(&message)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) if lost_position(&error) => return Err(error.into()),
+                Some(Err(error)) => tracing::warn!(%error, "reading the tail"),
+                None if Instant::now() > deadline => bail!("no answer in time"),
+                None => {}
+            }
+        }
+    }
+}
+
+/// The offsets in the order of `partitions`. An element carries an error of its own: a call that
+/// succeeds may still hold an unstable element, which must not be read as "no offset".
+fn stable(
+    answer: &TopicPartitionList,
+    topic: &str,
+    partitions: &[i32],
+) -> Result<Vec<Option<i64>>, KafkaError> {
+    let offset_of = |partition: &i32| {
+        let missing = KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+        let element = answer.find_partition(topic, *partition).ok_or(missing)?;
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
+    };
+    partitions.iter().map(offset_of).collect()
+}
