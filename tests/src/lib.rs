@@ -1,1 +1,17 @@
-//! End to end, faults, contract and benchmarks, against the real servers.
+//! What the tests, the demo and the benchmark share: servers, processes, a client, and waiting for
+//! a condition instead of for a time.
+
+pub mod client;
+pub mod fleet;
+pub mod load;
+pub mod process;
+pub mod samples;
+pub mod stack;
+pub mod wait;
+
+pub use client::{Answer, Client};
+pub use fleet::{Fleet, Role};
+pub use load::Load;
+pub use process::Process;
+pub use stack::Stack;
+pub use wait::until;

@@ -1,0 +1,158 @@
+//! The API as a merchant's program uses it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::{Method, RequestBuilder, header::HeaderMap};
+use serde_json::Value;
+
+/// A client with the key of one mall.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    mall: String,
+    key: String,
+}
+
+/// A request in the making.
+pub struct Request(RequestBuilder);
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, null where there is none or it is no JSON.
+    pub body: Value,
+}
+
+impl Client {
+    /// A client of the API at `base`, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(base: &str, mall: &str, key: &str) -> Result<Self> {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { http, base: base.to_owned(), mall: mall.to_owned(), key: key.to_owned() })
+    }
+
+    /// The same client for another mall, or with another key.
+    #[must_use]
+    pub fn with(&self, mall: &str, key: &str) -> Self {
+        Self { mall: mall.to_owned(), key: key.to_owned(), ..self.clone() }
+    }
+
+    /// A request to a path below the mall, such as `/products`.
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        let url = format!("{}/v1/{}{path}", self.base, self.mall);
+        Request(self.http.request(method, url).bearer_auth(&self.key))
+    }
+
+    /// A request to a path below the root, without a key.
+    pub fn open(&self, path: &str) -> Request {
+        Request(self.http.get(format!("{}{path}", self.base)))
+    }
+
+    /// Reads below the mall.
+    pub fn get(&self, path: &str) -> Request {
+        self.request(Method::GET, path)
+    }
+
+    /// Posts JSON below the mall.
+    pub fn post(&self, path: &str, body: &Value) -> Request {
+        Request(self.request(Method::POST, path).0.json(body))
+    }
+
+    /// Finds products.
+    pub fn search(&self, words: &str) -> Request {
+        Request(self.get("/search").0.query(&[("q", words)]))
+    }
+
+    /// Registers a product and returns its id and the token of the write.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn register(&self, body: &Value) -> Result<(String, String)> {
+        let answer = self.post("/products", body).send().await?;
+        ensure!(answer.status == 201, "register: {answer:?}");
+        Ok((answer.text("/id")?, answer.header("consistency-token")?))
+    }
+}
+
+impl Request {
+    /// Sets a header.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// Names the wish, so that it is granted once however often it is sent.
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// Asks to see what a write answered with `token` did.
+    #[must_use]
+    pub fn seeing(self, token: &str) -> Self {
+        self.header("consistency-token", token)
+    }
+
+    /// Sets a body as it is.
+    #[must_use]
+    pub fn body(self, kind: &str, bytes: Vec<u8>) -> Self {
+        Self(self.0.header("content-type", kind).body(bytes))
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(self) -> Result<Answer> {
+        let answer = self.0.send().await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or_default();
+        Ok(Answer { status, headers, body })
+    }
+}
+
+impl Answer {
+    /// A header's text.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn header(&self, name: &str) -> Result<String> {
+        let value = self.headers.get(name).with_context(|| format!("no {name} in {self:?}"))?;
+        Ok(value.to_str()?.to_owned())
+    }
+
+    /// A text of the body by its JSON pointer.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn text(&self, pointer: &str) -> Result<String> {
+        let found = self.body.pointer(pointer).and_then(Value::as_str);
+        Ok(found.with_context(|| format!("no {pointer} in {self:?}"))?.to_owned())
+    }
+
+    /// A number of the body by its JSON pointer.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn number(&self, pointer: &str) -> Result<i64> {
+        let found = self.body.pointer(pointer).and_then(Value::as_i64);
+        found.with_context(|| format!("no {pointer} in {self:?}"))
+    }
+
+    /// Fails unless it has this status.
+    ///
+    /// # Errors
+    /// When the status is another one.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        ensure!(self.status == status, "expected {status}: {self:?}");
+        Ok(self)
+    }
+}

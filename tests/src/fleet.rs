@@ -1,0 +1,195 @@
+//! One of each process, together on one stack.
+
+use std::{collections::BTreeMap, net::TcpListener, process::ExitStatus, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    client::Client,
+    process::{self, Process, Settings},
+    wait::until,
+};
+
+/// What a process does for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Takes commands and answers queries.
+    Api,
+    /// Decides.
+    Handler,
+    /// Keeps the read models.
+    Projector,
+    /// Keeps the search index.
+    Indexer,
+}
+
+impl Role {
+    /// Every role, in the order of starting.
+    pub const ALL: [Self; 4] = [Self::Handler, Self::Projector, Self::Indexer, Self::Api];
+
+    /// The name of its binary.
+    pub fn binary(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Handler => "command-handler",
+            Self::Projector => "projector",
+            Self::Indexer => "indexer",
+        }
+    }
+}
+
+/// The processes of a stack.
+pub struct Fleet {
+    settings: Settings,
+    base: String,
+    running: BTreeMap<Role, Process>,
+}
+
+impl Fleet {
+    /// Prepares topics and tables, then starts one process of each role; the api listens on `port`,
+    /// or on a free one.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub async fn start(addresses: &Settings, port: Option<u16>) -> Result<Self> {
+        let port = port.map_or_else(free_port, Ok)?;
+        let mut settings = addresses.clone();
+        let mut set = |key: &str, value: String| settings.insert(key.to_owned(), value);
+        set("JANGBU_HTTP", format!("127.0.0.1:{port}"));
+        set("JANGBU_KEYS", "demo=demo-key,other=other-key".to_owned());
+        process::end_leftovers(&settings)?;
+        let base = format!("http://127.0.0.1:{port}");
+        let mut fleet = Self { settings, base, running: BTreeMap::new() };
+        fleet.prepare()?;
+        for role in Role::ALL {
+            fleet.restart(role, None)?;
+        }
+        fleet.until_ready().await?;
+        Ok(fleet)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        for words in [&["migrate"][..], &["topics", "apply", "--yes"]] {
+            let (status, printed) = self.jangbu(words)?;
+            ensure!(status.success(), "jangbu {words:?}: {printed}");
+        }
+        Ok(())
+    }
+
+    /// Runs the operator's tool.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn jangbu(&self, words: &[&str]) -> Result<(ExitStatus, String)> {
+        process::run("jangbu", words, &self.settings)
+    }
+
+    /// A client of the api with the key of the mall `demo`.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn client(&self) -> Result<Client> {
+        Client::new(&self.base, "demo", "demo-key")
+    }
+
+    /// Where the api answers.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A setting of every process.
+    ///
+    /// # Errors
+    /// When there is none of the name.
+    pub fn setting(&self, key: &str) -> Result<&str> {
+        self.settings.get(key).map(String::as_str).with_context(|| format!("no {key}"))
+    }
+
+    /// The process of a role.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn process(&mut self, role: Role) -> Result<&mut Process> {
+        self.running.get_mut(&role).with_context(|| format!("no {role:?}"))
+    }
+
+    /// Puts a new process in the place of the one of a role, which is killed. `fault` names a point
+    /// of its path, a passage and what happens to it there: `handler.before_commit:3:kill`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart(&mut self, role: Role, fault: Option<&str>) -> Result<()> {
+        self.running.remove(&role);
+        let process = self.another(role, role.binary(), fault)?;
+        self.running.insert(role, process);
+        Ok(())
+    }
+
+    /// A further process of a role, beside the fleet's own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn another(&self, role: Role, name: &str, fault: Option<&str>) -> Result<Process> {
+        let mut settings = self.settings.clone();
+        if role != Role::Api {
+            let metrics = format!("127.0.0.1:{}", free_port()?);
+            settings.insert("JANGBU_METRICS".to_owned(), metrics);
+        }
+        if let Some(fault) = fault {
+            settings.insert("JANGBU_FAULT".to_owned(), fault.to_owned());
+        }
+        Process::start(role.binary(), name, &settings)
+    }
+
+    /// Takes over a process of a role, in place of the one that is there.
+    pub fn put(&mut self, role: Role, process: Process) -> Option<Process> {
+        self.running.insert(role, process)
+    }
+
+    /// Starts again what has ended, and waits until the api is ready.
+    ///
+    /// # Errors
+    /// When a process does not come up.
+    pub async fn mend(&mut self) -> Result<()> {
+        for role in Role::ALL {
+            if self.process(role)?.ended()?.is_some() {
+                self.restart(role, None)?;
+            }
+        }
+        self.until_ready().await
+    }
+
+    async fn until_ready(&mut self) -> Result<()> {
+        let client = self.client()?;
+        let ready = until("the api is ready", Duration::from_secs(60), async || {
+            let answer = client.open("/health/ready").send().await?;
+            Ok((answer.status == 200).then_some(()))
+        });
+        ready.await.with_context(|| self.tails())
+    }
+
+    /// The last lines of every log.
+    pub fn tails(&self) -> String {
+        let tail =
+            |(role, process): (&Role, &Process)| format!("-- {role:?}\n{}", process.log_tail());
+        self.running.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends every process in order, the api first so that nobody is left waiting.
+    ///
+    /// # Errors
+    /// When one of them does not end with success.
+    pub async fn stop(mut self) -> Result<()> {
+        for role in Role::ALL.into_iter().rev() {
+            if let Some(process) = self.running.remove(&role) {
+                process.stop().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

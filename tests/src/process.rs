@@ -1,0 +1,213 @@
+//! One of our own processes, as an operating system sees it.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::wait::until;
+
+/// Settings by the names of their environment variables.
+pub type Settings = BTreeMap<String, String>;
+
+/// A running binary of this workspace; dropped, it is killed.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// What is asked of a process.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// End in order.
+    Terminate,
+    /// End now.
+    Kill,
+    /// Stand still, as a process does that its machine forgot.
+    Stop,
+    /// Go on.
+    Continue,
+}
+
+/// The folder of the binaries that were built together with this one.
+///
+/// # Errors
+/// When this executable lies nowhere below a cargo target folder.
+pub fn binaries() -> Result<PathBuf> {
+    let own = env::current_exe()?;
+    let built = |folder: &&Path| folder.join("command-handler").exists();
+    let folder = own.ancestors().find(built).context("run `make build` first")?;
+    Ok(folder.to_owned())
+}
+
+/// Where the logs of this checkout's processes go.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn logs() -> Result<PathBuf> {
+    let folder = binaries()?.join("jangbu-logs");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Runs a binary to its end, and returns what it printed.
+///
+/// # Errors
+/// When it cannot be run, or prints something else than text.
+pub fn run(binary: &str, arguments: &[&str], settings: &Settings) -> Result<(ExitStatus, String)> {
+    let output = command(binary, arguments, settings)?.output()?;
+    let printed = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    Ok((output.status, printed))
+}
+
+/// Ends what an interrupted run left behind: our processes that talk to the same Kafka.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn end_leftovers(settings: &Settings) -> Result<()> {
+    let (folder, kafka) = (binaries()?, settings.get("JANGBU_KAFKA").context("no JANGBU_KAFKA")?);
+    let mark = format!("JANGBU_KAFKA={kafka}");
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Ok(executable) = fs::read_link(path.join("exe")) else { continue };
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        let is_on_it = environment.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes());
+        let pid = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        if let Some(pid) = pid
+            && is_on_it
+            && executable.starts_with(&folder)
+            && pid != std::process::id()
+        {
+            send(pid, Signal::Kill)?;
+        }
+    }
+    Ok(())
+}
+
+impl Process {
+    /// Starts `binary`; `name` tells it apart in logs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(binary: &str, name: &str, settings: &Settings) -> Result<Self> {
+        let log = logs()?.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log)?;
+        let mut command = command(binary, &[], settings)?;
+        command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
+        let child = command.spawn().with_context(|| format!("cannot start {binary}"))?;
+        Ok(Self { name: name.to_owned(), child, log })
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        send(self.pid(), signal)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When the deadline passes.
+    pub async fn until_ended(&mut self, within: Duration) -> Result<ExitStatus> {
+        let what = format!("{} ends", self.name);
+        until(&what, within, async || self.ended()).await
+    }
+
+    /// Waits until a signal has made it stand still.
+    ///
+    /// # Errors
+    /// When the deadline passes.
+    pub async fn until_stopped(&self, within: Duration) -> Result<()> {
+        let what = format!("{} stands still", self.name);
+        let status = format!("/proc/{}/status", self.pid());
+        let stands = async || Ok(fs::read_to_string(&status)?.contains("State:\tT").then_some(()));
+        until(&what, within, stands).await
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// When it does not end in time, or not with success.
+    pub async fn stop(mut self) -> Result<()> {
+        if self.ended()?.is_none() {
+            self.signal(Signal::Terminate)?;
+        }
+        let status = self.until_ended(Duration::from_secs(20)).await?;
+        ensure!(status.success(), "{} ended with {status}:\n{}", self.name, self.log_tail());
+        Ok(())
+    }
+
+    /// Processor time so far, of all its threads.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let (_, fields) = stat.rsplit_once(')').context("an unknown form of /proc/<pid>/stat")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let [user, system] = [fields[11], fields[12]].map(str::parse::<u64>);
+        // USER_HZ is 100 on every Linux platform that Rust supports.
+        Ok(Duration::from_millis((user? + system?) * 10))
+    }
+
+    /// The last lines that it wrote.
+    pub fn log_tail(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(binary: &str, arguments: &[&str], settings: &Settings) -> Result<Command> {
+    let mut command = Command::new(binaries()?.join(binary));
+    for (variable, _) in env::vars().filter(|(name, _)| name.starts_with("JANGBU_")) {
+        command.env_remove(variable);
+    }
+    command.args(arguments).envs(settings);
+    Ok(command)
+}
+
+fn send(pid: u32, signal: Signal) -> Result<()> {
+    let name = match signal {
+        Signal::Terminate => "TERM",
+        Signal::Kill => "KILL",
+        Signal::Stop => "STOP",
+        Signal::Continue => "CONT",
+    };
+    let kill = format!("kill -{name} {pid}");
+    if !Command::new("sh").args(["-c", &kill]).status()?.success() {
+        bail!("{kill} failed: it has ended already");
+    }
+    Ok(())
+}

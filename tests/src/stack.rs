@@ -1,0 +1,101 @@
+//! Kafka, the registry, MySQL and OpenSearch, through the project's own launcher.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// A running stack of servers.
+pub struct Stack {
+    name: String,
+    /// The addresses, as the settings that the processes take.
+    pub addresses: BTreeMap<String, String>,
+}
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+impl Stack {
+    /// Starts what is not running of the stack `name`, and waits until all of it answers.
+    ///
+    /// # Errors
+    /// When a server does not come up; its log's tail has been printed then.
+    pub fn up(name: &str) -> Result<Self> {
+        let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
+        stack.ask(&["up"])?;
+        let printed = stack.command(&["env"]).stdout(Stdio::piped()).output()?;
+        let text = String::from_utf8(printed.stdout)?;
+        let pair = |line: &str| {
+            let (key, value) = line.split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        };
+        stack.addresses = text.lines().filter_map(pair).collect();
+        Ok(stack)
+    }
+
+    /// One address, such as `JANGBU_KAFKA`.
+    ///
+    /// # Errors
+    /// When the launcher did not name it.
+    pub fn address(&self, key: &str) -> Result<&str> {
+        self.addresses.get(key).map(String::as_str).with_context(|| format!("no {key}"))
+    }
+
+    /// Stops one server in order.
+    ///
+    /// # Errors
+    /// When the launcher fails.
+    pub fn stop(&self, server: &str) -> Result<()> {
+        self.ask(&["stop", server])
+    }
+
+    /// Starts one server and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(&self, server: &str) -> Result<()> {
+        self.ask(&["start", server])
+    }
+
+    /// Starts whatever of the stack is not running.
+    ///
+    /// # Errors
+    /// When a server does not come up.
+    pub fn mend(&self) -> Result<()> {
+        self.ask(&["up"])
+    }
+
+    /// Stops everything and deletes the data.
+    ///
+    /// # Errors
+    /// When the launcher fails.
+    pub fn clean(&self) -> Result<()> {
+        self.ask(&["clean"])
+    }
+
+    /// Stops everything and keeps the data.
+    ///
+    /// # Errors
+    /// When the launcher fails.
+    pub fn down(&self) -> Result<()> {
+        self.ask(&["down"])
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Result<()> {
+        let status = self.command(arguments).status()?;
+        ensure!(status.success(), "the stack {} could not {arguments:?}", self.name);
+        Ok(())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("python3");
+        command.arg("deploy/local/stack.py").args(["--name", &self.name]).args(arguments);
+        command.current_dir(root()).stdin(Stdio::null());
+        command
+    }
+}
