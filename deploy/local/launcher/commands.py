@@ -1,6 +1,7 @@
 """The commands of stack.py, one function each."""
 
 import shutil
+from contextlib import AbstractContextManager
 
 from . import cache, ports, processes, starting, supervisor
 from .servers import NAMES, Server, every, one
@@ -17,6 +18,7 @@ def up(stack: Stack) -> int:
         servers = every(stack)
         starting.check(stack, servers)
         ports.check_free(stack, not_running(servers))
+        stack.logs.mkdir(parents=True, exist_ok=True)
         ports.record(stack)
         starting.supervise(stack)
         return starting.start(servers)
@@ -24,15 +26,16 @@ def up(stack: Stack) -> int:
 
 def down(stack: Stack) -> int:
     with only_one_at_a_time(stack):
-        ended = end_supervised(stack) or end_orphans(stack)
-        print(f"{stack.name}: {'stopped' if ended else 'nothing was running'}")
+        end_all(stack)
     return 0
 
 
 def clean(stack: Stack) -> int:
-    down(stack)
-    shutil.rmtree(stack.state, ignore_errors=True)
-    print(f"{stack.name}: data deleted")
+    with only_one_at_a_time(stack):
+        end_all(stack)
+        if stack.state.exists():
+            shutil.rmtree(stack.state)
+            print(f"{stack.name}: data deleted")
     return 0
 
 
@@ -97,9 +100,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m{rest:02}s"
 
 
-def only_one_at_a_time(stack: Stack):
-    stack.make_folders()
-    return cache.locked(stack.state.parent / f"{stack.name}.lock")
+def only_one_at_a_time(stack: Stack) -> AbstractContextManager:
+    stacks = stack.state.parent
+    if not stacks.exists():
+        stacks.mkdir(parents=True)
+        (stacks / ".gitignore").write_text("*\n")
+    return cache.locked(stacks / f"{stack.name}.lock")
 
 
 def require_ports(stack: Stack) -> None:
@@ -122,6 +128,11 @@ def require_needs(server: Server) -> None:
 
 def not_running(servers: list[Server]) -> list[Server]:
     return [server for server in servers if not supervisor.is_running(server.stack, server.name)]
+
+
+def end_all(stack: Stack) -> None:
+    ended = end_supervised(stack) or end_orphans(stack)
+    print(f"{stack.name}: {'stopped' if ended else 'nothing was running'}")
 
 
 def end_supervised(stack: Stack) -> bool:

@@ -22,7 +22,7 @@ def one(stack: Stack, name: str) -> "Server":
 
 
 class Server:
-    """A server; its module fills in the steps, which are taken in the order written here."""
+    """A server. Its module fills in the steps, which are taken in the order written here; most are Java's."""
 
     name: str
     ports: tuple[str, ...]
@@ -34,7 +34,7 @@ class Server:
         self.options = stack.settings[self.name]
 
     def check(self) -> None:
-        """Stops with what the machine lacks. The three that are not Java's own override this."""
+        """Stops with what the machine lacks."""
         java.jdk(self.stack)
         if not self.program.exists():
             java.check_maven()

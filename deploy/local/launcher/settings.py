@@ -41,12 +41,6 @@ class Stack:
     def versions(self) -> dict[str, str]:
         return self.settings["versions"]
 
-    def make_folders(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        ignore = self.state.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-
 
 def cache_folder(stack: Stack) -> Path:
     chosen = stack.settings["folders"]["cache"]

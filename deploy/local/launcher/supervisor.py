@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -65,7 +66,7 @@ file={stack.state}/supervisord.sock
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [include]
-files = {stack.state}/programs/*.conf
+files = programs/*.conf
 """.replace("%", "%%")
 
 
@@ -106,7 +107,7 @@ class OverSocket(xmlrpc.client.Transport):
         self.path = str(stack.state / "supervisord.sock")
 
     def make_connection(self, host):
-        connection = http.client.HTTPConnection(host, timeout=60)
+        connection = http.client.HTTPConnection(host)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(60)
         connection.sock.connect(self.path)
@@ -114,11 +115,11 @@ class OverSocket(xmlrpc.client.Transport):
 
 
 def state(stack: Stack, name: str) -> dict:
-    """What supervisord says of a server: its statename, pid and exitstatus."""
+    """What supervisord says of a server; one it has not heard of is stopped."""
     try:
         return speak(stack).getProcessInfo(name)
     except (OSError, xmlrpc.client.Fault):
-        return {"statename": "STOPPED", "pid": 0, "exitstatus": 0}
+        return {"statename": "STOPPED", "exitstatus": 0}
 
 
 def is_running(stack: Stack, name: str) -> bool:
@@ -155,7 +156,7 @@ def shutdown(stack: Stack) -> None:
         raise Problem(f"supervisord (pid {pid}) does not end")
 
 
-def wait_for(condition, otherwise: str, seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], object], otherwise: str, seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
