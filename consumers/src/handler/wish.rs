@@ -20,7 +20,7 @@ pub(super) struct Wish {
 /// What the record says.
 pub(super) enum Content {
     /// A command of ours.
-    Command(CommandMessage),
+    Command(Box<CommandMessage>),
     /// Something else; with an origin, if its headers could be read, so that it can be answered.
     Undecodable(Box<Undecodable>),
 }
@@ -44,7 +44,7 @@ impl Wish {
         message: &BorrowedMessage<'_>,
     ) -> Result<Self, CodecError> {
         let content = match command(decoder, message) {
-            Ok(command) => Content::Command(command),
+            Ok(command) => Content::Command(Box::new(command)),
             Err(Unreadable::Codec(error @ CodecError::Registry(_))) => return Err(error),
             Err(error) => Content::Undecodable(Box::new(undecodable(message, error.to_string()))),
         };

@@ -34,6 +34,9 @@ const BATCH_BYTES: usize = 16 << 20;
 /// How often checkpoints are looked at while nothing is loaded anyway.
 const COVER_EVERY: Duration = Duration::from_millis(500);
 
+/// How long commands rest after a load has failed.
+const REST: Duration = Duration::from_millis(200);
+
 /// Owns partitions until the shutdown, or until something unforeseen.
 ///
 /// # Errors
@@ -57,6 +60,8 @@ struct Worker<'a> {
     /// Partitions that are ours by the group, but not taken yet.
     waiting: Vec<i32>,
     covered_at: Instant,
+    /// Until then nothing is decided, because a load has just failed.
+    rest_until: Option<Instant>,
     paused: bool,
 }
 
@@ -78,6 +83,7 @@ impl<'a> Worker<'a> {
             owned: Owned::new(),
             waiting: Vec::new(),
             covered_at: Instant::now(),
+            rest_until: None,
             paused: false,
         })
     }
@@ -87,6 +93,10 @@ impl<'a> Worker<'a> {
             self.take()?;
         }
         self.cover();
+        if self.rest_until.is_some_and(|end| Instant::now() >= end) {
+            self.rest_until = None;
+            self.start()?;
+        }
         let wishes = self.gather()?;
         if wishes.is_empty() { Ok(()) } else { self.work(wishes) }
     }
@@ -98,6 +108,7 @@ impl<'a> Worker<'a> {
                 self.owned = owned;
                 self.waiting.clear();
                 self.paused = false;
+                self.rest_until = None;
                 metrics::counter!(telemetry::TAKEOVERS).increment(self.owned.len() as u64);
                 self.start()
             }
@@ -117,7 +128,8 @@ impl<'a> Worker<'a> {
             from.add_partition_offset(CATALOG.commands.name, *partition, offset)?;
         }
         self.member.assign(&from).context("assigning partitions")?;
-        let set = if self.paused { self.member.pause(&from) } else { self.member.resume(&from) };
+        let hold = self.paused || self.rest_until.is_some();
+        let set = if hold { self.member.pause(&from) } else { self.member.resume(&from) };
         set.context("pausing or resuming")
     }
 
@@ -183,7 +195,7 @@ impl<'a> Worker<'a> {
             self.decide(&ready, at)?;
         }
         if partial {
-            std::thread::sleep(Duration::from_millis(100));
+            self.rest_until = Some(Instant::now() + REST);
             self.start()?;
         }
         Ok(())

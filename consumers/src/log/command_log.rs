@@ -1,4 +1,9 @@
 //! Commands on their way into the log.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the one place that queues and flushes, bounded by the callers that wait"
+)]
 
 use std::{sync::Arc, time::Duration};
 

@@ -24,6 +24,7 @@ impl Membership {
     /// broker would accept as an unfenced commit.
     pub fn capture<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
         let generation = generation(consumer);
+        #[expect(clippy::disallowed_methods, reason = "its one place, called while assigning")]
         let metadata = consumer.group_metadata()?;
         // The same before and after, so the metadata between is of that generation.
         let settled = generation >= 0 && self::generation(consumer) == generation;

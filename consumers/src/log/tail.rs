@@ -66,7 +66,7 @@ impl Tail {
                 Ok(offsets) => return self.all_set(topic, partitions, offsets),
                 Err(error) if Instant::now() < deadline => {
                     tracing::info!(%error, topic, "waiting for stable offsets");
-                    std::thread::sleep(Duration::from_millis(50));
+                    pause(50);
                 }
                 Err(error) => return Err(error).context("asking for the group's offsets"),
             }
@@ -114,7 +114,7 @@ impl Tail {
             if Instant::now() > deadline {
                 bail!("{topic} {partition}: a transaction before {offset} stays open");
             }
-            std::thread::sleep(Duration::from_millis(20));
+            pause(20);
         }
     }
 
@@ -158,6 +158,12 @@ impl Tail {
             }
         }
     }
+}
+
+/// Brokers tell nobody that a transaction has settled, so they are asked again.
+#[expect(clippy::disallowed_methods, reason = "the pause between two questions")]
+fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
 /// The offsets in the order of `partitions`. An element carries an error of its own: a call that

@@ -148,7 +148,9 @@ fn run(
     while producer.in_flight_count() > 0 {
         std::hint::spin_loop();
     }
-    match producer.commit_transaction(STEP) {
+    #[expect(clippy::disallowed_methods, reason = "nothing is in flight any more")]
+    let committed = producer.commit_transaction(STEP);
+    match committed {
         Ok(()) => Ok(delivered),
         Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
             Err(CommitError::Aborted(KafkaError::Transaction(error)))
