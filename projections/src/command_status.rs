@@ -229,3 +229,85 @@ pub async fn prune(db: &Pool, version: i32, before: Timestamp, most: u32) -> Res
     let query = sqlx::query(table.statement(text, 0, 0)).bind(before.0).bind(most);
     Ok(query.execute(db).await?.rows_affected())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::given::{decision, event, folded, id, logged, newer, registered, renamed};
+    use crate::projection::{States, fold};
+
+    #[test]
+    fn a_command_is_accepted_by_its_last_event_or_concluded_by_its_decision() {
+        let states = folded::<CommandStatus>(vec![
+            event(1, 1, 11, registered("lamp")),
+            event(1, 2, 11, renamed("light")),
+            decision(1, 12, Verdict::Rejected),
+            newer(1, 3, 13),
+        ])
+        .unwrap();
+        let row = |command| states[&id(command)].clone().unwrap();
+        assert_eq!((row(11).verdict, row(11).version, row(11).offset), (Verdict::Accepted, 2, 1));
+        assert_eq!((row(12).verdict, row(12).version, row(12).offset), (Verdict::Rejected, 4, 17));
+        assert_eq!(row(12).code.as_deref(), Some("BLANK_NAME"));
+        assert_eq!(row(13).verdict, Verdict::Accepted);
+    }
+
+    #[test]
+    fn an_unknown_decision_is_skipped_and_an_unreadable_event_is_not() {
+        let mut records = logged(vec![crate::given::unknown()]);
+        assert!(fold::<CommandStatus>(States::<CommandStatus>::new(), &records).is_err());
+        records[0].topic = CATALOG.decisions.name.to_owned();
+        let states = fold::<CommandStatus>(States::<CommandStatus>::new(), &records);
+        assert!(states.is_ok_and(|states| states.is_empty()));
+    }
+
+    /// What may stand in the two topics: (version, command) of events, (command, verdict) of
+    /// decisions, commands overlapping on purpose.
+    fn topics() -> impl Strategy<Value = (Vec<u128>, Vec<(u128, bool)>)> {
+        (
+            prop::collection::vec(0..6_u128, 0..12),
+            prop::collection::vec((0..6_u128, any::<bool>()), 0..12),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_fold_commutes_between_topics(
+            (events, decisions) in topics(),
+            turns in prop::collection::vec(any::<bool>(), 24),
+        ) {
+            let events = (1..).zip(events).map(|(v, command)| event(1, v, command, renamed("x")));
+            let events = logged(events.collect());
+            let verdict = |no: bool| if no { Verdict::Rejected } else { Verdict::Unchanged };
+            let decisions = decisions.into_iter().map(|(c, no)| decision(1, c, verdict(no)));
+            let decisions = logged(decisions.collect());
+            let one_after_the_other = [events.clone(), decisions.clone()].concat();
+            let shuffled = merge(events, decisions, turns);
+            let after = |records: Vec<Logged>| {
+                fold::<CommandStatus>(States::<CommandStatus>::new(), &records).ok()
+            };
+            let (expected, found) = (after(one_after_the_other), after(shuffled));
+            prop_assert!(expected.is_some());
+            prop_assert_eq!(expected, found);
+        }
+    }
+
+    /// Both lists in their own order, taken from in turns.
+    fn merge(left: Vec<Logged>, right: Vec<Logged>, turns: Vec<bool>) -> Vec<Logged> {
+        let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+        let mut turns = turns.into_iter().cycle();
+        let mut merged = vec![];
+        while left.peek().is_some() || right.peek().is_some() {
+            let first = turns.next().unwrap_or_default();
+            let next = if first {
+                left.next().or_else(|| right.next())
+            } else {
+                right.next().or_else(|| left.next())
+            };
+            merged.extend(next);
+        }
+        merged
+    }
+}

@@ -173,3 +173,35 @@ pub async fn page(
     let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |row| row.version))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::given::{event, folded, id, newer, registered, renamed, repriced};
+
+    #[test]
+    fn every_event_is_a_row_in_the_order_of_its_version() {
+        let facts = vec![
+            event(1, 1, 11, registered("lamp")),
+            newer(1, 2, 12),
+            event(1, 3, 13, repriced(9)),
+        ];
+        let states = folded::<History>(facts).unwrap();
+        let rows = History::rows(states[&id(1)].as_ref().unwrap());
+        let told: Vec<_> = rows.iter().map(|row| (row.version, row.kind.as_str())).collect();
+        let expected = [
+            (1, "jangbu.catalog.ProductRegistered"),
+            (2, "jangbu.catalog.ProductPolished"),
+            (3, "jangbu.catalog.ProductRepriced"),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(rows[2].data["list_price"]["minor"], 9);
+    }
+
+    #[test]
+    fn a_double_is_never_a_second_row() {
+        let facts = vec![event(1, 1, 11, registered("lamp")), event(1, 1, 12, renamed("light"))];
+        let fault = Fault::Doubled { at: 1, found: 1 };
+        assert_eq!(folded::<History>(facts).unwrap_err(), (1, fault));
+    }
+}

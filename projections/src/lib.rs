@@ -10,6 +10,8 @@ pub mod command_status;
 mod engine;
 mod error;
 mod fact;
+#[cfg(test)]
+mod given;
 pub mod history;
 mod page;
 mod pool;

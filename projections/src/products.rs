@@ -324,3 +324,68 @@ impl FromStr for Cursor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]
 pub struct CursorError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::given::{event, folded, id, newer, registered, renamed, repriced, unknown, won};
+
+    #[test]
+    fn a_product_is_what_its_events_made_it() {
+        let states = folded::<Products>(vec![
+            event(1, 1, 11, registered("청소기")),
+            event(2, 1, 12, registered("lamp")),
+            event(1, 2, 13, repriced(250)),
+            event(1, 3, 14, renamed("무선청소기")),
+        ])
+        .unwrap();
+        let row = states[&id(1)].as_ref().unwrap();
+        assert_eq!((row.name.as_str(), row.list_price, row.version), ("무선청소기", won(250), 3));
+        assert_eq!((row.registered_at, row.updated_at), (Timestamp(1000), Timestamp(3000)));
+        assert_eq!(states[&id(2)].as_ref().unwrap().version, 1);
+    }
+
+    #[test]
+    fn a_version_missing_or_doubled_stops_at_its_record() {
+        let begun = || vec![event(1, 1, 11, registered("lamp")), event(1, 2, 12, repriced(1))];
+        for (version, fault) in [
+            (4, Fault::Gap { at: 2, found: 4 }),
+            (2, Fault::Doubled { at: 2, found: 2 }),
+            (1, Fault::Doubled { at: 2, found: 1 }),
+        ] {
+            let mut facts = begun();
+            facts.push(event(1, version, 13, repriced(2)));
+            assert_eq!(folded::<Products>(facts).unwrap_err(), (2, fault));
+        }
+        let late = vec![event(1, 2, 12, repriced(1))];
+        assert_eq!(folded::<Products>(late).unwrap_err(), (0, Fault::Gap { at: 0, found: 2 }));
+    }
+
+    #[test]
+    fn a_newer_event_counts_and_changes_nothing_else() {
+        let facts = vec![
+            event(1, 1, 11, registered("lamp")),
+            newer(1, 2, 12),
+            event(1, 3, 13, repriced(5)),
+        ];
+        let states = folded::<Products>(facts).unwrap();
+        let row = states[&id(1)].as_ref().unwrap();
+        assert_eq!((row.version, row.list_price, &*row.name), (3, won(5), "lamp"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_begun_stops() {
+        assert_eq!(folded::<Products>(vec![unknown()]).unwrap_err().0, 0);
+        assert_eq!(folded::<Products>(vec![newer(1, 1, 12)]).unwrap_err().0, 0);
+    }
+
+    #[test]
+    fn a_cursor_reads_as_it_was_written() {
+        let cursor = Cursor { registered_at: Timestamp(-5), id: ProductId(id(7)) };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for bad in ["", "0", "zz", "000000000000000099", "가나다라마바사아자차카타파하"]
+        {
+            assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
+        }
+    }
+}

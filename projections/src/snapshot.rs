@@ -203,3 +203,31 @@ async fn covered_on(
         status_decisions: of_status.next(CATALOG.decisions.name),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::given::{event, folded, id, newer, registered, renamed, repriced, unknown};
+
+    #[test]
+    fn a_state_is_the_fold_of_its_events() {
+        let bodies = [registered("lamp"), repriced(3), renamed("light")];
+        let mut state = Product::default();
+        bodies.iter().for_each(|body| state.evolve(body));
+        let facts = (1..).zip(bodies).map(|(version, body)| event(1, version, 11, body)).collect();
+        let states = folded::<Snapshot>(facts).unwrap();
+        let stored = &states[&id(1)].as_ref().unwrap().stored;
+        assert_eq!((stored.version, stored.last_offset, &stored.state), (3, 2, &state));
+    }
+
+    #[test]
+    fn nothing_is_skipped() {
+        let begun = || event(1, 1, 11, registered("lamp"));
+        for next in [newer(1, 2, 12), unknown()] {
+            let (place, fault) = folded::<Snapshot>(vec![begun(), next]).unwrap_err();
+            assert!(place == 1 && matches!(fault, Fault::Unknown(_)), "{fault}");
+        }
+        let gap = folded::<Snapshot>(vec![begun(), event(1, 3, 12, repriced(1))]).unwrap_err();
+        assert_eq!(gap, (1, Fault::Gap { at: 1, found: 3 }));
+    }
+}

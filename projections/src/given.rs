@@ -1,0 +1,98 @@
+//! Records for tests, said in few words.
+
+use domain::{
+    CommandId, Currency, Money, Timestamp,
+    product::{Event, ProductRegistered, ProductRepriced, ProductRevised},
+};
+use schemas::{CATALOG, Decision, DecisionMessage, EventMessage, Origin, Traceparent, Verdict};
+use uuid::Uuid;
+
+use crate::{
+    fact::{Fact, Logged},
+    projection::{Failed, Fault, Projection, States, fold},
+};
+
+pub(crate) fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+pub(crate) fn won(minor: i64) -> Money {
+    Money { minor, currency: Currency::KRW }
+}
+
+pub(crate) fn origin(aggregate: u128, command: u128) -> Origin {
+    Origin {
+        aggregate: id(aggregate),
+        mall: "demo".parse().unwrap(),
+        command: CommandId(id(command)),
+        body_hash: format!("hash of {command}"),
+        actor: "tester".to_owned(),
+        correlation: id(9),
+        trace: Traceparent::start(id(8)),
+    }
+}
+
+pub(crate) fn event(aggregate: u128, version: i64, command: u128, body: Event) -> Fact {
+    let time = Timestamp(1000 * version);
+    Fact::Event(EventMessage { origin: origin(aggregate, command), version, time, body })
+}
+
+pub(crate) fn decision(aggregate: u128, command: u128, verdict: Verdict) -> Fact {
+    let code = (verdict == Verdict::Rejected).then(|| "BLANK_NAME".to_owned());
+    let body = Decision { verdict, code, detail: None, version: 4, last_event_offset: 17 };
+    let origin = origin(aggregate, command);
+    Fact::Decision(DecisionMessage { origin, time: Timestamp(7), body })
+}
+
+pub(crate) fn newer(aggregate: u128, version: i64, command: u128) -> Fact {
+    let (record, time) = ("jangbu.catalog.ProductPolished".to_owned(), Timestamp(1000 * version));
+    Fact::NewerEvent { record, origin: origin(aggregate, command), version, time }
+}
+
+pub(crate) fn unknown() -> Fact {
+    Fact::Unknown { record: "undecodable".to_owned() }
+}
+
+pub(crate) fn registered(name: &str) -> Event {
+    Event::ProductRegistered(ProductRegistered {
+        partner_id: None,
+        external_id: None,
+        name: name.to_owned(),
+        description: String::new(),
+        options: vec![],
+        skus: vec![],
+        list_price: won(100),
+        images: vec![],
+    })
+}
+
+pub(crate) fn repriced(to: i64) -> Event {
+    Event::ProductRepriced(ProductRepriced { list_price: won(to), previous: won(100) })
+}
+
+pub(crate) fn renamed(to: &str) -> Event {
+    Event::ProductRevised(ProductRevised {
+        name: Some(to.to_owned()),
+        description: None,
+        images: None,
+    })
+}
+
+/// `facts` in the log, each in its topic, at offsets 0, 1, 2.
+pub(crate) fn logged(facts: Vec<Fact>) -> Vec<Logged> {
+    let place = |(offset, fact): (i64, Fact)| {
+        let topic =
+            if matches!(fact, Fact::Decision(_)) { CATALOG.decisions } else { CATALOG.events };
+        let (topic, appended) = (topic.name.to_owned(), Timestamp(offset));
+        Logged { topic, partition: 3, offset, appended, fact }
+    };
+    (0..).zip(facts).map(place).collect()
+}
+
+/// The states after `facts`, or the place and the fault at which the fold stopped.
+pub(crate) fn folded<P: Projection>(facts: Vec<Fact>) -> Result<States<P>, (usize, Fault)> {
+    fold::<P>(States::<P>::new(), &logged(facts)).map_err(|failed| match failed {
+        Failed::At(place, fault) => (place, fault),
+        Failed::Db(error) => panic!("no database here: {error}"),
+    })
+}
