@@ -56,6 +56,7 @@ def private_apt(folder: Path) -> Path:
         "APT::Architecture": "amd64",
         "APT::Architectures::": "amd64",
         "APT::Sandbox::User": "",
+        "APT::Update::Error-Mode": "any",
         "Acquire::Languages": "none",
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
     }
