@@ -4,5 +4,6 @@ pub mod config;
 pub mod faults;
 pub mod handler;
 pub mod log;
+pub mod projector;
 pub mod shutdown;
 pub mod telemetry;

@@ -61,6 +61,8 @@ metrics! {
         "Records not yet applied, by `projection` and `partition`.";
     gauge LAG_SECONDS = "jangbu_lag_seconds":
         "Age of the oldest record not yet applied, by `projection` and `partition`.";
+    histogram PROJECTION_AGE = "jangbu_projection_age_seconds":
+        "Age of a record when it was applied, from its append, by `projection`.";
     counter APPLIED = "jangbu_applied_records_total":
         "Records applied, by `projection`.";
     counter DOCUMENTS = "jangbu_documents_total":
@@ -72,6 +74,8 @@ metrics! {
         "Requests that wait for an outcome.";
     counter HTTP_REQUESTS = "jangbu_http_requests_total":
         "Requests answered, by `route`, `method` and `status`.";
+    gauge HTTP_IN_FLIGHT = "jangbu_http_in_flight":
+        "Requests under way.";
     histogram HTTP_SECONDS = "jangbu_http_request_seconds":
         "How long a request took, by `route`.";
 }

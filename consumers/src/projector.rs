@@ -1,0 +1,127 @@
+//! The projector: from the log to the read models, one thread and one consumer group for each
+//! version of a projection, so that none waits for another.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use domain::Timestamp;
+use projections::{Engine, Pool, Tables, command_status, named};
+use schemas::{CATALOG, Codec, Registry};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::{
+    config::Config,
+    faults,
+    log::{Decoder, Ends, Kafka},
+    shutdown::Shutdown,
+    telemetry::RETRIES,
+};
+
+mod progress;
+mod worker;
+
+/// What a worker needs of the world.
+struct Surroundings {
+    kafka: Kafka,
+    decoder: Decoder,
+    ends: Ends,
+    runtime: Handle,
+}
+
+/// Runs until the shutdown. A worker that meets something unforeseen leaves its group, and another
+/// begins anew from the checkpoints.
+///
+/// # Errors
+/// When the process cannot begin its work: settings, registry, MySQL, or a thread.
+pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let db = projections::connect(&config.mysql, config.mysql_connections);
+    let db = runtime.block_on(db).context("mysql")?;
+    let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
+    let fed = config.projections.iter().map(|name| engine(&db, &active, name));
+    let fed = fed.collect::<anyhow::Result<Vec<_>>>()?;
+    let around = surroundings(config, &runtime, shutdown)?;
+    for engine in fed.iter().filter(|engine| engine.projection().name() == "command_status") {
+        runtime.spawn(prune(db.clone(), engine.version()));
+    }
+    thread::scope(|scope| {
+        for engine in &fed {
+            let (name, around) = (engine.projection().name().to_owned(), &around);
+            let thread = thread::Builder::new().name(name);
+            thread.spawn_scoped(scope, move || feed(around, engine, shutdown))?;
+        }
+        Ok(())
+    })
+}
+
+/// The engine for `name`, which is that of a projection, for its live version, or is followed by
+/// `@` and another version.
+fn engine(db: &Pool, active: &Tables, name: &str) -> anyhow::Result<Arc<Engine>> {
+    let (name, version) = match name.split_once('@') {
+        Some((name, version)) => (name, version.parse().context("the version of a projection")?),
+        None => (name, active.version(name)),
+    };
+    let projection = named(name).with_context(|| format!("{name:?} is not a projection"))?;
+    let engine = Engine::new(db.clone(), projection, version)
+        .with_context(|| format!("{name} has no live version; run `jangbu migrate`"))?;
+    Ok(Arc::new(engine.with_points(faults::point)))
+}
+
+fn surroundings(
+    config: &Config,
+    runtime: &Runtime,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Surroundings> {
+    let topics = [CATALOG.events, CATALOG.decisions];
+    let registry = Registry::new(&config.registry)?;
+    let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
+    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-projector".to_owned() };
+    let (ends, _) = Ends::watch(&kafka, &topics, Duration::from_secs(1), shutdown.clone())?;
+    let runtime = runtime.handle().clone();
+    Ok(Surroundings {
+        kafka,
+        decoder: Decoder::new(Arc::new(codec), runtime.clone()),
+        ends,
+        runtime,
+    })
+}
+
+fn feed(around: &Surroundings, engine: &Arc<Engine>, shutdown: &Shutdown) {
+    while !shutdown.requested() {
+        if let Err(error) = worker::run(around, engine, shutdown) {
+            let name = engine.projection().name();
+            metrics::counter!(RETRIES, "reason" => "projector").increment(1);
+            tracing::error!(projection = name, error = format!("{error:#}"), "beginning anew");
+            shutdown.sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+/// How long the decision of a command can be asked for.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const PIECE: u32 = 500;
+
+/// Deletes old decisions, a piece at a time, until the runtime ends.
+async fn prune(db: Pool, version: i32) {
+    loop {
+        let before = Timestamp(now().0 - i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));
+        let pause = match command_status::prune(&db, version, before, PIECE).await {
+            Ok(deleted) if deleted == u64::from(PIECE) => Duration::from_millis(100),
+            Ok(_) => Duration::from_secs(60),
+            Err(error) => {
+                tracing::warn!(%error, "old decisions not deleted");
+                Duration::from_secs(60)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
