@@ -75,6 +75,14 @@ settings! {
     tail_max: usize = "200000";
     /// The version of the snapshot projection that the handler loads from.
     snapshot_version: i32 = "1";
+    /// Copies of each topic that `jangbu topics apply` makes.
+    replication: i32 = "1";
+    /// The version of the search index that the indexer writes.
+    search_version: i32 = "1";
+    /// Primary shards of a search index; fixed once it is made.
+    search_shards: u32 = "1";
+    /// Copies of each shard of a search index.
+    search_replicas: u32 = "0";
     /// The projections that a projector feeds, with commas.
     projections: List = "products,command_status,snapshot,history";
 }

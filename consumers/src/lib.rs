@@ -1,8 +1,10 @@
 //! The Kafka processes: command handler, projector, indexer, and the operator's tool.
 
+pub mod admin;
 pub mod config;
 pub mod faults;
 pub mod handler;
+pub mod indexer;
 pub mod log;
 pub mod projector;
 pub mod shutdown;

@@ -1,6 +1,11 @@
 //! The wish to stop, as every thread and task sees it.
 
-use std::{process, sync::Arc};
+use std::{
+    process,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime,
@@ -56,15 +61,15 @@ impl Shutdown {
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 
-    /// Sleeps on this thread, but no longer than until a stop is asked for.
-    pub fn sleep(&self, time: std::time::Duration) {
-        let deadline = std::time::Instant::now() + time;
+    /// Sleeps on a thread of its own; wakes early when a stop is asked for.
+    pub fn sleep(&self, duration: Duration) {
+        let end = Instant::now() + duration;
         while !self.requested() {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            std::thread::sleep(left.min(std::time::Duration::from_millis(50)));
+            thread::sleep(left.min(Duration::from_millis(50)));
         }
     }
 

@@ -38,6 +38,19 @@ pub struct Telemetry {
 /// # Errors
 /// When the log filter or the fault is malformed, or the address is taken.
 pub fn start(process: &'static str, config: &Config) -> anyhow::Result<Telemetry> {
+    log(config)?;
+    faults::arm()?;
+    let address = config.metrics.map(free_port).transpose().context("metrics")?;
+    let metrics = record(process, address)?;
+    tracing::info!(process, metrics = ?address, "started");
+    Ok(Telemetry { metrics, address })
+}
+
+/// Begins to log, and no more: for tools that end by themselves.
+///
+/// # Errors
+/// When the log filter is malformed.
+pub fn log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).context("log")?;
     tracing_subscriber::fmt()
         .json()
@@ -45,12 +58,7 @@ pub fn start(process: &'static str, config: &Config) -> anyhow::Result<Telemetry
         .with_writer(std::io::stderr)
         .with_env_filter(filter)
         .try_init()
-        .map_err(|error| anyhow!("logs: {error}"))?;
-    faults::arm()?;
-    let address = config.metrics.map(free_port).transpose().context("metrics")?;
-    let metrics = record(process, address)?;
-    tracing::info!(process, metrics = ?address, "started");
-    Ok(Telemetry { metrics, address })
+        .map_err(|error| anyhow!("logs: {error}"))
 }
 
 impl Telemetry {

@@ -1,0 +1,158 @@
+//! Topics on the brokers against the table of topics.
+
+use std::{collections::HashMap, time::Duration};
+
+use ::schemas::topic::{Retention, TOPICS, Topic};
+use anyhow::{Context, anyhow, bail};
+use rdkafka::{
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic,
+        ResourceSpecifier, TopicReplication,
+    },
+    client::DefaultClientContext,
+};
+
+use super::{Change, Report};
+use crate::log::Kafka;
+
+type Admin = AdminClient<DefaultClientContext>;
+
+const WAIT: Duration = Duration::from_secs(15);
+
+/// What a topic must be set to. Sizes are written down although they are Kafka's defaults, because
+/// clients are sized by them and a broker's own default must not shorten the history.
+fn settings_of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
+    let retention = match topic.retention {
+        Retention::Forever => "-1".to_owned(),
+        Retention::Hours(hours) => (hours * 3_600_000).to_string(),
+    };
+    let mut settings = vec![
+        ("cleanup.policy", "delete".to_owned()),
+        ("retention.ms", retention),
+        ("retention.bytes", "-1".to_owned()),
+        ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ("max.message.bytes", "1048588".to_owned()),
+    ];
+    if replication >= 3 {
+        settings.push(("min.insync.replicas", "2".to_owned()));
+        settings.push(("unclean.leader.election.enable", "false".to_owned()));
+    }
+    settings
+}
+
+pub(super) async fn compare(
+    kafka: &Kafka,
+    replication: i32,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let admin = open(kafka)?;
+    let metadata = admin.inner().fetch_metadata(None, WAIT).context("the brokers do not answer")?;
+    for topic in &TOPICS {
+        let settings = settings_of(topic, replication);
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic.name) else {
+            let partitions = topic.partitions;
+            report.changes.push(Change::CreateTopic { topic: topic.name, partitions, settings });
+            continue;
+        };
+        if found.partitions().len() != usize::try_from(topic.partitions)? {
+            report.refusals.push(format!(
+                "{} has {} partitions and needs {}: keys would move away from their history; \
+                 copy it into a new generation of the topic instead",
+                topic.name,
+                found.partitions().len(),
+                topic.partitions
+            ));
+        }
+        let present = describe(&admin, topic.name).await?;
+        let differs = |(name, new): (&'static str, String)| {
+            let old = present.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+            (old != new).then_some((name, old, new))
+        };
+        let settings: Vec<_> = settings.into_iter().filter_map(differs).collect();
+        if !settings.is_empty() {
+            report.changes.push(Change::Configure { topic: topic.name, settings });
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn carry_out(
+    kafka: &Kafka,
+    replication: i32,
+    change: &Change,
+) -> anyhow::Result<()> {
+    let admin = open(kafka)?;
+    match change {
+        Change::CreateTopic { topic, partitions, settings } => {
+            let copies = TopicReplication::Fixed(replication);
+            let mut new = NewTopic::new(topic, *partitions, copies);
+            for (name, value) in settings {
+                new = new.set(name, value);
+            }
+            let made = admin.create_topics([&new], &options()).await?;
+            for result in made {
+                result.map_err(|(topic, code)| anyhow!("{topic} was not created: {code}"))?;
+            }
+            settle(&admin, topic).await
+        }
+        Change::Configure { topic, settings } => configure(&admin, topic, settings).await,
+        _ => Ok(()),
+    }
+}
+
+/// The request replaces all settings of the topic, so what somebody else set is sent along.
+async fn configure(
+    admin: &Admin,
+    topic: &str,
+    settings: &[(&str, String, String)],
+) -> anyhow::Result<()> {
+    let present = describe(admin, topic).await?;
+    let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    for (name, entry) in &present {
+        let ours = settings.iter().any(|(changed, _, _)| changed == name);
+        if let (ConfigSource::DynamicTopic, false, Some(value)) =
+            (&entry.source, ours, &entry.value)
+        {
+            alter = alter.set(name, value);
+        }
+    }
+    for (name, _, new) in settings {
+        alter = alter.set(name, new);
+    }
+    for result in admin.alter_configs([&alter], &options()).await? {
+        result.map_err(|(_, code)| anyhow!("{topic} was not configured: {code}"))?;
+    }
+    Ok(())
+}
+
+async fn describe(admin: &Admin, topic: &str) -> anyhow::Result<HashMap<String, ConfigEntry>> {
+    let resource = ResourceSpecifier::Topic(topic);
+    let mut found = admin.describe_configs([&resource], &options()).await?;
+    let resource = found.pop().context("no answer")?;
+    let resource = resource.map_err(|code| anyhow!("{topic} cannot be described: {code}"))?;
+    Ok(resource.entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
+}
+
+/// A new topic takes a moment to reach every broker; offsets of it are refused until then.
+async fn settle(admin: &Admin, topic: &str) -> anyhow::Result<()> {
+    for _ in 0..100 {
+        let metadata = admin.inner().fetch_metadata(Some(topic), WAIT)?;
+        let found = metadata.topics().first().filter(|found| found.error().is_none());
+        let led = |topic: &rdkafka::metadata::MetadataTopic| {
+            !topic.partitions().is_empty() && topic.partitions().iter().all(|p| p.leader() >= 0)
+        };
+        if found.is_some_and(led) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("{topic} was created, but its partitions have no leader")
+}
+
+fn open(kafka: &Kafka) -> anyhow::Result<Admin> {
+    Ok(kafka.asking("read_uncommitted").create()?)
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(WAIT)).request_timeout(Some(WAIT))
+}
