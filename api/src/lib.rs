@@ -1,1 +1,22 @@
-//! The HTTP interface: thin routes over commands and read models.
+//! The HTTP interface: thin routes over commands and read models. No rule of the shop lives here.
+
+mod app;
+mod auth;
+mod body;
+mod commands;
+mod docs;
+mod edge;
+mod freshness;
+mod headers;
+mod health;
+mod identity;
+mod openapi;
+mod problem;
+mod products;
+mod request;
+mod search;
+mod submit;
+mod waiters;
+
+pub use app::run;
+pub use openapi::openapi;

@@ -27,6 +27,11 @@ impl Keys {
         self.0.get(key)
     }
 
+    /// Each key with the mall that it opens.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &MallId)> {
+        self.0.iter().map(|(key, mall)| (key.as_str(), mall))
+    }
+
     /// Whether no mall can be reached at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

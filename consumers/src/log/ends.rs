@@ -3,7 +3,7 @@
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dashmap::DashMap;
@@ -13,9 +13,16 @@ use schemas::Topic;
 use super::client::Kafka;
 use crate::shutdown::Shutdown;
 
-/// The last stable offsets of some topics, refreshed every so often.
+/// The first and last stable offsets of some topics, refreshed every so often.
 #[derive(Clone, Default)]
-pub struct Ends(Arc<DashMap<(&'static str, i32), i64>>);
+pub struct Ends(Arc<DashMap<(&'static str, i32), Bounds>>);
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    start: i64,
+    end: i64,
+    seen: Instant,
+}
 
 impl Ends {
     /// Watches `topics` until the shutdown.
@@ -44,7 +51,17 @@ impl Ends {
 
     /// The offset after the last readable record, if the broker has told it yet.
     pub fn end(&self, topic: &'static str, partition: i32) -> Option<i64> {
-        self.0.get(&(topic, partition)).map(|end| *end)
+        self.0.get(&(topic, partition)).map(|bounds| bounds.end)
+    }
+
+    /// The offset of the first record that is still kept, if the broker has told it yet.
+    pub fn start(&self, topic: &'static str, partition: i32) -> Option<i64> {
+        self.0.get(&(topic, partition)).map(|bounds| bounds.start)
+    }
+
+    /// When the broker last told the bounds of the partition.
+    pub fn seen(&self, topic: &'static str, partition: i32) -> Option<Instant> {
+        self.0.get(&(topic, partition)).map(|bounds| bounds.seen)
     }
 
     /// How many records stand between `next` and the end. The marker that ends a transaction takes
@@ -57,7 +74,10 @@ impl Ends {
     fn refresh(&self, client: &BaseConsumer, topic: &Topic) {
         for partition in 0..topic.partitions {
             match client.fetch_watermarks(topic.name, partition, Duration::from_secs(2)) {
-                Ok((_, end)) => drop(self.0.insert((topic.name, partition), end)),
+                Ok((start, end)) => {
+                    let bounds = Bounds { start, end, seen: Instant::now() };
+                    self.0.insert((topic.name, partition), bounds);
+                }
                 Err(error) => tracing::debug!(topic.name, partition, %error, "no end"),
             }
         }

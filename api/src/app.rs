@@ -1,0 +1,154 @@
+//! What the handlers share, and the life of the process.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use anyhow::Context as _;
+use axum::{Router, extract::FromRef, serve::ListenerExt as _};
+use consumers::{
+    config::Config,
+    log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes},
+    shutdown::Shutdown,
+    telemetry::Telemetry,
+};
+use projections::{Pool, search::Search};
+use schemas::{CATALOG, Codec, OUTCOMES, Registry};
+use tokio::{net::TcpListener, runtime::Handle};
+
+use crate::{auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, waiters::Waiters};
+
+/// How long requests under way may take to finish once the process was asked to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How often the ends of the log are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// The bodies that are checked.
+const BODIES: [&str; 3] = ["RegisterProduct", "RepriceProduct", "ReviseProduct"];
+
+/// What the handlers share.
+pub(crate) struct App {
+    pub keys: Keys,
+    pub shapes: Shapes,
+    pub db: Pool,
+    pub search: Search,
+    pub log: CommandLog,
+    pub waiters: Waiters,
+    pub ends: Ends,
+    pub lags: Lags,
+    pub outcomes: JoinHandle<()>,
+    pub telemetry: Telemetry,
+    pub shutdown: Shutdown,
+    pub reply_partition: i32,
+    pub wait: Duration,
+    pub read_wait: Duration,
+}
+
+/// The same for every request.
+pub(crate) type Shared = Arc<App>;
+
+impl FromRef<Shared> for Keys {
+    fn from_ref(app: &Shared) -> Self {
+        app.keys.clone()
+    }
+}
+
+impl FromRef<Shared> for Shapes {
+    fn from_ref(app: &Shared) -> Self {
+        app.shapes.clone()
+    }
+}
+
+/// Serves until the shutdown, then lets the requests under way finish.
+pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> anyhow::Result<()> {
+    if config.keys.is_empty() {
+        tracing::warn!("no mall has a key (setting `keys`): every request will be refused");
+    }
+    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-api".to_owned() };
+    // The threads go on while requests finish: they would wait in vain for their outcomes.
+    let (last, threads_end) = Shutdown::pair();
+    let app = open(config, &kafka, telemetry, &shutdown, &threads_end).await?;
+    let looking =
+        app.lags.clone().watch(app.db.clone(), app.search.clone(), app.ends.clone(), threads_end);
+    let looking = tokio::spawn(looking);
+    let served = serve(config, app.clone(), &shutdown).await;
+    last.stop();
+    looking.await.context("looking at the lag")?;
+    // Nothing is served any more, so this thread may block.
+    app.log.flush(Duration::from_secs(3));
+    served
+}
+
+async fn open(
+    config: &Config,
+    kafka: &Kafka,
+    telemetry: Telemetry,
+    shutdown: &Shutdown,
+    threads_end: &Shutdown,
+) -> anyhow::Result<Shared> {
+    let codec = Codec::load(Registry::new(&config.registry)?, &[CATALOG.commands, OUTCOMES]);
+    let codec = Arc::new(codec.await.context("loading the schemas")?);
+    let db = projections::connect(&config.mysql, config.mysql_connections).await?;
+    let waiters = Waiters::default();
+    let watched = [CATALOG.commands, CATALOG.events];
+    let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
+    Ok(Arc::new(App {
+        keys: Keys::new(config.keys.iter()),
+        shapes: Shapes::new(&openapi::openapi(), &BODIES)?,
+        db,
+        search: Search::new(&config.opensearch)?,
+        log: CommandLog::open(kafka, codec.clone())?,
+        outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
+        waiters,
+        ends,
+        lags: Lags::default(),
+        telemetry,
+        shutdown: shutdown.clone(),
+        reply_partition: config.reply_partition,
+        wait: Duration::from_millis(config.wait_ms),
+        read_wait: Duration::from_millis(config.read_wait_ms),
+    }))
+}
+
+/// Follows the outcomes on a thread of its own. It blocks until their end is known, and comes
+/// before the first request, so that none is missed.
+fn follow(
+    config: &Config,
+    kafka: &Kafka,
+    codec: Arc<Codec>,
+    waiters: &Waiters,
+    shutdown: &Shutdown,
+) -> anyhow::Result<JoinHandle<()>> {
+    let decoder = Decoder::new(codec, Handle::current());
+    let waiters = waiters.clone();
+    let wake = move |outcome| waiters.wake(&outcome);
+    follow_outcomes(kafka, decoder, config.reply_partition, wake, shutdown.clone())
+}
+
+async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.http).await;
+    let listener = listener.with_context(|| format!("listening on {}", config.http))?;
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let listener = listener.tap_io(|tcp| {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+    });
+    let stop = shutdown.clone();
+    let serving =
+        axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.wait().await });
+    let overdue = async {
+        shutdown.wait().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving => served.context("serving"),
+        () = overdue => {
+            tracing::warn!("stopped with requests still under way");
+            Ok(())
+        }
+    }
+}
+
+/// Everything that is served.
+fn router(app: Shared) -> Router {
+    let (routes, api) = openapi::routes().split_for_parts();
+    edge::wrap(routes.with_state(app).merge(docs::router(&api)))
+}

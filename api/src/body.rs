@@ -1,0 +1,268 @@
+//! Bodies: checked against the published schema, unknown fields refused and every fault named at
+//! once; then read leniently, so that the types may grow.
+
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{FromRef, FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::problem::{ApiError, Fault};
+
+/// The longest body that a command may have.
+const LIMIT: usize = 1024 * 1024;
+/// How much of a longer one is still read, so that its sender can hear the answer.
+const DRAIN: usize = 32 * LIMIT;
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many faults one answer names.
+const FAULTS: usize = 100;
+
+/// A body that has the shape of `T` as the API publishes it.
+pub(crate) struct Checked<T>(pub T);
+
+impl<S, T> FromRequest<S> for Checked<T>
+where
+    S: Send + Sync,
+    Shapes: FromRef<S>,
+    T: DeserializeOwned + ToSchema,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let declared_json = is_json(request.headers());
+        let bytes = tokio::time::timeout(PATIENCE, read(request.into_body()));
+        let bytes = bytes.await.map_err(|_| ApiError::BodyTimedOut)??;
+        if !declared_json {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let body: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+        Shapes::from_ref(state).check(&T::name(), &body)?;
+        // The schema calls 1.0 an integer, serde does not.
+        T::deserialize(body).map(Self).map_err(|error| {
+            ApiError::InvalidBody(vec![Fault { pointer: String::new(), detail: error.to_string() }])
+        })
+    }
+}
+
+/// What each body must look like, compiled once.
+#[derive(Clone)]
+pub(crate) struct Shapes(Arc<HashMap<String, Validator>>);
+
+impl Shapes {
+    /// Compiles the schemas `names` of the published API.
+    pub(crate) fn new(api: &utoipa::openapi::OpenApi, names: &[&str]) -> anyhow::Result<Self> {
+        let mut schemas = json!(api)["components"]["schemas"].take();
+        close(&mut schemas);
+        let compile = |name: &&str| {
+            let root = json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "$ref": format!("#/components/schemas/{name}"),
+                "components": {"schemas": schemas},
+            });
+            let validator = jsonschema::options().should_validate_formats(true).build(&root)?;
+            Ok(((*name).to_owned(), validator))
+        };
+        Ok(Self(Arc::new(names.iter().map(compile).collect::<anyhow::Result<_>>()?)))
+    }
+
+    fn check(&self, name: &str, body: &Value) -> Result<(), ApiError> {
+        let validator = self.0.get(name);
+        let validator = validator
+            .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("no schema compiled for {name}")))?;
+        if validator.is_valid(body) {
+            return Ok(());
+        }
+        let mut faults = vec![];
+        validator.iter_errors(body).take(FAULTS).for_each(|error| name_faults(&error, &mut faults));
+        faults.truncate(FAULTS);
+        Err(ApiError::InvalidBody(faults))
+    }
+}
+
+/// Refuses unknown fields in every object that names its fields.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(close);
+            if fields.get("properties").is_some_and(Value::is_object) {
+                fields.entry("additionalProperties").or_insert(json!(false));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+/// One fault for each thing to mend: a missing or unknown field is named where it (should) stand.
+fn name_faults(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
+    let at = error.instance_path().as_str();
+    let mut add = |field: &str, detail: String| {
+        let field = field.replace('~', "~0").replace('/', "~1");
+        let field: String = field.chars().take(200).collect();
+        let slash = if field.is_empty() { "" } else { "/" };
+        faults.push(Fault { pointer: format!("{at}{slash}{field}"), detail });
+    };
+    match error.kind() {
+        Kind::Required { property } => {
+            add(property.as_str().unwrap_or_default(), "is required".to_owned());
+        }
+        Kind::AdditionalProperties { unexpected } => {
+            let names = unexpected.iter().take(FAULTS);
+            names.for_each(|name| add(name, "is not a field of this object".to_owned()));
+        }
+        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => {
+            match context.iter().find(|branch| !is_of_another_type(branch, at)) {
+                Some(branch) => branch.iter().for_each(|inner| name_faults(inner, faults)),
+                None => add("", other_types(context)),
+            }
+        }
+        // Masked: an answer repeats nothing of what was sent.
+        _ => add("", error.masked().to_string()),
+    }
+}
+
+/// Whether an alternative of a schema, such as `null`, was not meant at all.
+fn is_of_another_type(branch: &[ValidationError<'_>], at: &str) -> bool {
+    let wrong_type = |error: &ValidationError<'_>| {
+        matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == at
+    };
+    branch.iter().any(wrong_type)
+}
+
+fn other_types(context: &[Vec<ValidationError<'_>>]) -> String {
+    let reasons = context.iter().flatten().map(|error| error.masked().to_string());
+    reasons.collect::<Vec<_>>().join(", and ")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = declared.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let subtype = media_type.get(..12).filter(|start| start.eq_ignore_ascii_case("application/"));
+    let subtype = subtype.and_then(|_| media_type.get(12..)).unwrap_or_default();
+    subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json")
+}
+
+/// Reads a whole body. One that is too long is read on for a while and forgotten: a connection
+/// closed on unread bytes would be reset before the answer is seen.
+async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(LIMIT).min(LIMIT);
+    let (mut bytes, mut length) = (Vec::with_capacity(expected), 0);
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| ApiError::MalformedRequest(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= LIMIT {
+            bytes.extend_from_slice(&data);
+        } else if length > DRAIN {
+            break;
+        }
+    }
+    if length > LIMIT { Err(ApiError::BodyTooLarge) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::product::{RegisterProduct, RepriceProduct};
+    use utoipa::OpenApi;
+
+    use super::*;
+
+    #[derive(OpenApi)]
+    #[openapi(components(schemas(RegisterProduct, RepriceProduct)))]
+    struct Published;
+
+    fn faults(name: &str, body: &Value) -> Vec<(String, String)> {
+        let shapes = Shapes::new(&Published::openapi(), &["RegisterProduct", "RepriceProduct"]);
+        match shapes.unwrap().check(name, body) {
+            Ok(()) => vec![],
+            Err(ApiError::InvalidBody(faults)) => {
+                faults.into_iter().map(|fault| (fault.pointer, fault.detail)).collect()
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn pointers(name: &str, body: &Value) -> Vec<String> {
+        let mut pointers: Vec<_> = faults(name, body).into_iter().map(|fault| fault.0).collect();
+        pointers.sort();
+        pointers
+    }
+
+    #[test]
+    fn a_good_body_passes_with_and_without_what_may_be_left_out() {
+        let least = json!({
+            "name": "무선청소기", "skus": [{"code": "a"}], "list_price": {"minor": 1, "currency": "KRW"}
+        });
+        assert_eq!(faults("RegisterProduct", &least), []);
+        let mut more = least;
+        more["partner_id"] = json!(null);
+        more["skus"][0]["price"] = json!({"minor": 2, "currency": "KRW"});
+        assert_eq!(faults("RegisterProduct", &more), []);
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once_where_it_is() {
+        let body = json!({
+            "nmae": "x",
+            "partner_id": "seven",
+            "skus": [{"code": "", "price": {"minor": "2", "currency": "WON", "tax": 1}}, 5],
+            "list_price": {"minor": 1.5},
+            "images": "no"
+        });
+        assert_eq!(
+            pointers("RegisterProduct", &body),
+            [
+                "/images",
+                "/list_price/currency",
+                "/list_price/minor",
+                "/name",
+                "/nmae",
+                "/partner_id",
+                "/skus/0/code",
+                "/skus/0/price/currency",
+                "/skus/0/price/minor",
+                "/skus/0/price/tax",
+                "/skus/1"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_tells_what_to_mend_and_repeats_nothing() {
+        let body = json!({"list_price": {"minor": "secret", "currency": "KRW"}, "a/b~": 1});
+        let mut told = faults("RepriceProduct", &body);
+        told.sort();
+        let told: Vec<_> = told.iter().map(|(at, what)| (at.as_str(), what.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("/a~1b~0", "is not a field of this object"),
+                ("/list_price/minor", "value is not of type \"integer\""),
+            ]
+        );
+        for body in [json!(null), json!([]), json!("x"), json!(1)] {
+            assert_eq!(faults("RepriceProduct", &body).len(), 1, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_taken_for_json() {
+        let of = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            is_json(&headers)
+        };
+        assert!(of("application/json") && of("Application/JSON; charset=utf-8"));
+        assert!(of("application/merge-patch+json"));
+        assert!(!of("text/plain") && !of("application/jsonp") && !of("") && !of("application/"));
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,29 @@
+//! The contract to read: as JSON, and as a page that needs nothing from elsewhere.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::header,
+    response::{Html, IntoResponse},
+    routing::get,
+};
+
+/// Shows the contract with plain script; it loads `/openapi.json` and nothing else.
+const PAGE: &str = include_str!("docs.html");
+const ONLY_OURS: &str =
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/// The routes.
+pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
+    let text: Arc<str> = serde_json::json!(api).to_string().into();
+    let json = move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) }
+    };
+    Router::new().route("/openapi.json", get(json)).route("/docs", get(page))
+}
+
+async fn page() -> impl IntoResponse {
+    ([(header::CONTENT_SECURITY_POLICY, ONLY_OURS)], Html(PAGE))
+}

@@ -1,0 +1,124 @@
+//! What every request passes on its way in and out: its names, its limits, its measure.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, Method},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use consumers::telemetry;
+use metrics::{counter, gauge, histogram};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+
+use crate::{
+    headers::{Call, REQUEST_ID, TRACEPARENT},
+    problem::ApiError,
+};
+
+/// How many requests may be under way at once.
+const MOST: usize = 4096;
+/// How long a request may take; longer than any wait that it may ask for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Wraps every route, and the answers for paths and methods that there are not.
+pub(crate) fn wrap(router: Router) -> Router {
+    router
+        .fallback(async || ApiError::RouteNotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(UnderWay::default(), pass))
+}
+
+/// Requests under way.
+#[derive(Clone, Default)]
+struct UnderWay(Arc<AtomicUsize>);
+
+/// One of them; it is counted until dropped, also where its caller went away.
+struct Place(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn enter(&self) -> Option<Place> {
+        let place = Place(self.0.clone());
+        gauge!(telemetry::HTTP_IN_FLIGHT).increment(1.0);
+        (self.0.fetch_add(1, Ordering::Relaxed) < MOST).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        gauge!(telemetry::HTTP_IN_FLIGHT).decrement(1.0);
+    }
+}
+
+async fn pass(State(under_way): State<UnderWay>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let call = Call::of(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(call);
+    let mut response = match under_way.enter() {
+        None => ApiError::Overloaded.into_response(),
+        Some(_place) => {
+            let trace = call.trace.trace_id();
+            let span = tracing::info_span!("request", request_id = %call.correlation, trace);
+            let answer = tokio::time::timeout(PATIENCE, next.run(request)).instrument(span);
+            answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
+        }
+    };
+    name(&mut response, call);
+    measure(&method, route.as_ref(), response.status().as_u16(), begun);
+    response
+}
+
+fn name(response: &mut Response, call: Call) {
+    let mut id = uuid::Uuid::encode_buffer();
+    let id: &str = call.correlation.hyphenated().encode_lower(&mut id);
+    for (header, value) in [(REQUEST_ID, id), (TRACEPARENT, &call.trace.to_string())] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(header, value);
+        }
+    }
+}
+
+/// Measured by route, never by path: the paths of a stranger are without number.
+fn measure(method: &Method, route: Option<&MatchedPath>, status: u16, begun: Instant) {
+    let route = route.map_or("none", MatchedPath::as_str).to_owned();
+    let method = known(method);
+    let seconds = begun.elapsed().as_secs_f64();
+    histogram!(telemetry::HTTP_SECONDS, "route" => route.clone()).record(seconds);
+    let status = status.to_string();
+    counter!(telemetry::HTTP_REQUESTS, "route" => route, "method" => method, "status" => status)
+        .increment(1);
+}
+
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+    ApiError::Internal(anyhow::anyhow!("panicked: {text}")).into_response()
+}

@@ -1,0 +1,337 @@
+//! The one way a command goes into the log, whatever it is, and how its decision is answered.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use consumers::log::{AppendError, Position};
+use domain::{CommandId, MallId, ProductId, product::Command};
+use projections::{
+    Tables,
+    command_status::{self, CommandStatusRow},
+};
+use schemas::{CommandMessage, Origin, Outcome, Verdict};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    freshness::{CONSISTENCY_TOKEN, Token},
+    headers::{Call, CommandHeaders},
+    identity::{body_hash, command_id},
+    problem::ApiError,
+};
+
+/// How long the courtesy of looking a keyed command up may take.
+const COURTESY: Duration = Duration::from_millis(500);
+
+/// A command as the request asks for it.
+pub(crate) struct Ask {
+    /// Who asks.
+    pub caller: Caller,
+    /// The request.
+    pub call: Call,
+    /// Its headers.
+    pub headers: CommandHeaders,
+    /// The product it is addressed to.
+    pub product: ProductId,
+    /// The wish itself.
+    pub wish: Command,
+}
+
+/// A command was decided, and nothing stood against it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Decided {
+    /// The product.
+    pub id: ProductId,
+    /// Its version after the decision.
+    #[schema(example = 1)]
+    pub version: i64,
+    /// The command.
+    pub command_id: CommandId,
+    /// ACCEPTED, or UNCHANGED where everything was so already.
+    #[schema(value_type = String, example = "ACCEPTED")]
+    pub verdict: Verdict,
+}
+
+/// A command is in the log and will be decided.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pending {
+    /// The product.
+    pub id: ProductId,
+    /// The command; Location says where to ask for its decision.
+    pub command_id: CommandId,
+    /// PENDING.
+    #[schema(example = "PENDING")]
+    pub verdict: &'static str,
+}
+
+/// What is answered to a command that was not refused.
+pub(crate) enum Answer {
+    /// Decided while the request waited.
+    Decided {
+        /// What is told in the body.
+        body: Decided,
+        /// Where to read what was written; none where it is not known.
+        token: Option<Token>,
+        /// The new product's address, where the command registers one.
+        created: Option<String>,
+    },
+    /// Not decided yet.
+    Pending {
+        /// What is told in the body.
+        body: Pending,
+        /// Where to ask for the decision.
+        status: String,
+    },
+}
+
+/// Appends the command, waits for its decision and answers.
+pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
+    let wait = !ask.headers.respond_async;
+    let keyed = ask.headers.idempotency_key.is_some();
+    let message = message(ask, wait.then_some(app.reply_partition));
+    if keyed && let Some(first) = first_decision(app, &message.origin).await {
+        return conclude(&message, first);
+    }
+    // Registered before the append: afterwards the outcome may already have passed.
+    let waiter =
+        wait.then(|| app.waiters.register(message.origin.command, &message.origin.body_hash));
+    let position = append(app, &message).await?;
+    let outcome = match waiter {
+        Some(waiter) => waiter.outcome(app.wait).await,
+        None => None,
+    };
+    match outcome {
+        Some(outcome) => conclude(&message, outcome),
+        None => Ok(pending(&message.origin, position)),
+    }
+}
+
+fn message(ask: Ask, reply_partition: Option<i32>) -> CommandMessage {
+    let aggregate = ask.product.0;
+    let command = command_id(&ask.caller, aggregate, ask.headers.idempotency_key.as_deref());
+    let expected_version = ask.headers.expected_version;
+    let origin = Origin {
+        aggregate,
+        mall: ask.caller.mall,
+        command,
+        body_hash: body_hash(&ask.wish, expected_version),
+        actor: ask.caller.actor,
+        correlation: ask.call.correlation,
+        trace: ask.call.trace,
+    };
+    CommandMessage { origin, expected_version, reply_partition, body: ask.wish }
+}
+
+/// The decision that a keyed command got before. A courtesy that spares the log most retries: the
+/// command's owner knows it too, so the request goes on where this is not to be had.
+async fn first_decision(app: &App, origin: &Origin) -> Option<Outcome> {
+    let look_up = async {
+        let tables = Tables::active(&app.db).await?;
+        command_status::by_id(&app.db, &tables, &origin.mall, origin.command).await
+    };
+    match tokio::time::timeout(COURTESY, look_up).await {
+        Ok(Ok(row)) => row.map(told),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a keyed command was not looked up");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// A stored decision, as an outcome tells it.
+fn told(row: CommandStatusRow) -> Outcome {
+    Outcome {
+        command_id: row.command_id,
+        aggregate_id: row.aggregate_id.to_string(),
+        body_hash: row.body_hash,
+        verdict: row.verdict,
+        code: row.code,
+        detail: row.detail,
+        version: row.version,
+        partition: row.partition,
+        offset: row.offset,
+    }
+}
+
+async fn append(app: &App, message: &CommandMessage) -> Result<Position, ApiError> {
+    let command = message.origin.command;
+    app.log.append(message).await.map_err(|error| match error {
+        AppendError::TooLarge => ApiError::BodyTooLarge,
+        AppendError::TimedOut | AppendError::Unavailable(_) => {
+            tracing::warn!(%command, %error, "a command was not acknowledged");
+            ApiError::LogUnavailable(command)
+        }
+        AppendError::Codec(_) => ApiError::Internal(error.into()),
+    })
+}
+
+/// An outcome under our command id, but of another body, is no answer to ours: the key was reused.
+fn conclude(message: &CommandMessage, outcome: Outcome) -> Result<Answer, ApiError> {
+    let Origin { aggregate, command, mall, body_hash, .. } = &message.origin;
+    if outcome.verdict == Verdict::KeyReused || outcome.body_hash != *body_hash {
+        return Err(ApiError::KeyReused(*command));
+    }
+    if matches!(outcome.verdict, Verdict::Rejected | Verdict::Undecodable) {
+        return Err(ApiError::Refused {
+            command: *command,
+            code: outcome.code.unwrap_or_else(|| outcome.verdict.to_string()),
+            detail: outcome.detail.unwrap_or_else(|| "the command was refused".to_owned()),
+        });
+    }
+    let id = ProductId(*aggregate);
+    let registers = matches!(message.body, Command::RegisterProduct(_));
+    Ok(Answer::Decided {
+        body: Decided {
+            id,
+            version: outcome.version,
+            command_id: *command,
+            verdict: outcome.verdict,
+        },
+        token: Token::of(outcome.partition, outcome.offset),
+        created: registers.then(|| address(mall, &format!("products/{id}"))),
+    })
+}
+
+fn pending(origin: &Origin, position: Position) -> Answer {
+    let Position { partition, offset } = position;
+    let path = format!("commands/{}?at={partition}.{offset}", origin.command);
+    Answer::Pending {
+        body: Pending {
+            id: ProductId(origin.aggregate),
+            command_id: origin.command,
+            verdict: "PENDING",
+        },
+        status: address(&origin.mall, &path),
+    }
+}
+
+fn address(mall: &MallId, path: &str) -> String {
+    format!("/v1/{mall}/{path}")
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Decided { body, token, created } => {
+                let status = if created.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+                let headers = [
+                    (header::ETAG, Some(etag(body.version))),
+                    (CONSISTENCY_TOKEN, token.map(|token| token.to_string())),
+                    (header::LOCATION, created),
+                ];
+                with_headers((status, Json(body)).into_response(), headers)
+            }
+            Self::Pending { body, status } => {
+                let headers =
+                    [(header::RETRY_AFTER, Some("1".to_owned())), (header::LOCATION, Some(status))];
+                with_headers((StatusCode::ACCEPTED, Json(body)).into_response(), headers)
+            }
+        }
+    }
+}
+
+/// The ETag of a version.
+pub(crate) fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+fn with_headers<const N: usize>(
+    mut response: Response,
+    headers: [(HeaderName, Option<String>); N],
+) -> Response {
+    for (name, value) in headers {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Currency, Money, product::RepriceProduct};
+
+    use super::*;
+
+    fn message() -> CommandMessage {
+        let list_price = Money { minor: 1, currency: Currency::KRW };
+        let ask = Ask {
+            caller: Caller { mall: "demo".parse().unwrap(), actor: "key:demo".to_owned() },
+            call: Call::of(&axum::http::HeaderMap::new()),
+            headers: CommandHeaders {
+                idempotency_key: Some("k".to_owned()),
+                expected_version: None,
+                respond_async: false,
+            },
+            product: ProductId(uuid::Uuid::nil()),
+            wish: Command::RepriceProduct(RepriceProduct { list_price }),
+        };
+        super::message(ask, Some(0))
+    }
+
+    fn outcome(message: &CommandMessage, verdict: Verdict) -> Outcome {
+        Outcome {
+            command_id: message.origin.command,
+            aggregate_id: message.origin.aggregate.to_string(),
+            body_hash: message.origin.body_hash.clone(),
+            verdict,
+            code: None,
+            detail: None,
+            version: 3,
+            partition: 2,
+            offset: 7,
+        }
+    }
+
+    #[test]
+    fn a_decision_tells_its_version_and_where_to_read_it() {
+        let message = message();
+        for verdict in [Verdict::Accepted, Verdict::Unchanged] {
+            let answer = conclude(&message, outcome(&message, verdict)).unwrap().into_response();
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(answer.headers()["etag"], "\"3\"");
+            assert_eq!(answer.headers()["consistency-token"], "catalog.events.2.7");
+        }
+        let unknown = Outcome { offset: -1, ..outcome(&message, Verdict::Unchanged) };
+        let answer = conclude(&message, unknown).unwrap().into_response();
+        assert!(!answer.headers().contains_key("consistency-token"));
+    }
+
+    #[test]
+    fn the_outcome_of_another_body_is_never_our_success() {
+        let message = message();
+        let other = Outcome { body_hash: "0".repeat(32), ..outcome(&message, Verdict::Accepted) };
+        assert!(matches!(conclude(&message, other), Err(ApiError::KeyReused(_))));
+        let reused = outcome(&message, Verdict::KeyReused);
+        assert!(matches!(conclude(&message, reused), Err(ApiError::KeyReused(_))));
+    }
+
+    #[test]
+    fn a_rejection_keeps_its_code() {
+        let message = message();
+        let code = Some("CURRENCY_MISMATCH".to_owned());
+        let rejected = Outcome { code, ..outcome(&message, Verdict::Rejected) };
+        let Err(ApiError::Refused { code, .. }) = conclude(&message, rejected) else { panic!() };
+        assert_eq!(code, "CURRENCY_MISMATCH");
+        let undecodable = outcome(&message, Verdict::Undecodable);
+        let Err(ApiError::Refused { code, .. }) = conclude(&message, undecodable) else { panic!() };
+        assert_eq!(code, "UNDECODABLE");
+    }
+
+    #[test]
+    fn who_need_not_wait_is_told_where_to_ask() {
+        let position = Position { partition: 4, offset: 99 };
+        let origin = message().origin;
+        let answer = pending(&origin, position).into_response();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        let expected = format!("/v1/demo/commands/{}?at=4.99", origin.command);
+        assert_eq!(answer.headers()["location"], expected.as_str());
+    }
+}
