@@ -20,6 +20,9 @@ pub enum Error {
     /// No version of a set of projections is live.
     #[error("no version of {0:?} is active; run the migrations")]
     NotActive(String),
+    /// What is live may not be dropped.
+    #[error("{0} is live")]
+    Live(String),
     /// Not the name of a table of ours.
     #[error("{0:?} names no projection's table")]
     NoSuchTable(String),

@@ -27,6 +27,6 @@ pub use engine::{Batch, Engine, EngineError, Extent, Refused, Stop};
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};
 pub use page::Page;
-pub use pool::{Pool, connect, create, migrate};
+pub use pool::{Pool, connect, create, discard, migrate};
 pub use projection::{ALL, AnyProjection, Fault, Projection, named};
 pub use table::{TableName, Tables};

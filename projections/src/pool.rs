@@ -7,7 +7,7 @@ use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
 use crate::{
     error::Error,
     projection::{ALL, AnyProjection},
-    table::TableName,
+    table::{TableName, Tables},
 };
 
 /// Connections to MySQL.
@@ -70,5 +70,24 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
 pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
     let table = TableName::of(projection.name(), version)?;
     sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
+    Ok(())
+}
+
+/// Drops a version of a projection with all it has applied. What is live is left alone.
+///
+/// # Errors
+/// [`Error`] when the server refuses, or the version is live.
+pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    let table = TableName::of(projection.name(), version)?;
+    if Tables::active(db).await?.version(projection.name()) == version {
+        return Err(Error::Live(table.to_string()));
+    }
+    // The table first: without its checkpoints it could be filled again, but never rightly.
+    sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
+    sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
+        .bind(projection.name())
+        .bind(version)
+        .execute(db)
+        .await?;
     Ok(())
 }

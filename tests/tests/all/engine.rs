@@ -1,0 +1,311 @@
+//! The projection engine on a real MySQL, in versions of its own that nobody reads.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use domain::{
+    CommandId, Currency, MallId, Money, ProductId, Timestamp,
+    product::{Event, ProductRegistered, ProductRepriced},
+};
+use projections::{
+    ALL, Batch, Checkpoint, Engine, EngineError, Extent, Fact, Fault, Logged, Pool, Refused,
+    Tables, history, products,
+};
+use schemas::{CATALOG, EventMessage, Origin, Traceparent};
+use uuid::Uuid;
+
+use crate::world::World;
+
+const PARTITION: i32 = 2;
+
+/// Two owners that both find no checkpoint end with one, and only one of them moves it.
+pub(crate) async fn of_two_first_owners_one_goes_on(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    for round in 0..20 {
+        let scene = Scene::set(db, 9001).await?;
+        let (one, other) = (scene.engine("products")?, scene.engine("products")?);
+        let (log, events) = (log(1000), events(1 + round, 3)?);
+        let (a, b) = tokio::join!(one.take(PARTITION, &log), other.take(PARTITION, &log));
+        let (a, b) = (a?, b?);
+        ensure!(a == b, "{a:?} is not {b:?}");
+        let batch = batch(&events);
+        let (a, b) =
+            tokio::join!(one.apply(PARTITION, &a, &batch), other.apply(PARTITION, &b, &batch));
+        ensure!(a.is_ok() != b.is_ok(), "{a:?} and {b:?}");
+        ensure!(matches!(a.err().or(b.err()), Some(EngineError::Superseded)));
+        scene.strike().await?;
+    }
+    Ok(())
+}
+
+/// A worker that was away while another went on finds the checkpoint moved.
+pub(crate) async fn a_zombie_writes_nothing(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9002).await?;
+    let (zombie, owner) = (scene.engine("products")?, scene.engine("products")?);
+    let events = events(5, 4)?;
+    let believed = zombie.take(PARTITION, &log(1000)).await?;
+    let owned = owner.take(PARTITION, &log(1000)).await?;
+    let owned = owner.apply(PARTITION, &owned, &batch(&events[..10])).await?;
+    let late = zombie.apply(PARTITION, &believed, &batch(&events[..5])).await;
+    ensure!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
+    owner.apply(PARTITION, &owned, &batch(&events[10..])).await?;
+    let checkpoint = zombie.take(PARTITION, &log(1000)).await?;
+    ensure!(checkpoint.next(CATALOG.events.name) == 20);
+    let twice = zombie.apply(PARTITION, &checkpoint, &batch(&events[..5])).await;
+    ensure!(matches!(twice, Err(EngineError::Refused(Refused::OutOfOrder { .. }))), "{twice:?}");
+    scene.strike().await
+}
+
+static HELD: AtomicBool = AtomicBool::new(true);
+static REACHED: AtomicBool = AtomicBool::new(false);
+
+fn hold(_: &'static str) {
+    REACHED.store(true, Ordering::SeqCst);
+    while HELD.load(Ordering::SeqCst) {
+        std::hint::spin_loop();
+    }
+}
+
+/// One that is paused in front of its commit holds the lock: the other waits, and then finds the
+/// checkpoint moved.
+pub(crate) async fn whoever_waits_for_the_lock_finds_the_checkpoint_moved(
+    world: &mut World,
+) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9003).await?;
+    let slow = scene.engine("snapshot")?.with_points(hold);
+    let other = scene.engine("snapshot")?;
+    let believed = slow.take(PARTITION, &log(1000)).await?;
+    let events = events(3, 2)?;
+    let (first, start) = (batch(&events), believed.clone());
+    let slow = tokio::spawn(async move { slow.apply(PARTITION, &start, &first).await });
+    while !REACHED.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    let second = batch(&events);
+    let waiting = tokio::spawn(async move { other.apply(PARTITION, &believed, &second).await });
+    // Past one lock wait time-out, so the retry is seen, too.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    ensure!(!waiting.is_finished(), "it did not wait for the lock");
+    HELD.store(false, Ordering::SeqCst);
+    slow.await??;
+    let waited = waiting.await?;
+    ensure!(matches!(waited, Err(EngineError::Superseded)), "{waited:?}");
+    scene.strike().await
+}
+
+/// However the log is cut into batches, and whoever applies them, the tables are the same.
+pub(crate) async fn batches_do_not_matter(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let (whole, cut) = (Scene::set(db, 9004).await?, Scene::set(db, 9005).await?);
+    let events = events(40, 10)?;
+    for projection in ALL {
+        let engine = whole.engine(projection.name())?;
+        let start = engine.take(PARTITION, &log(1000)).await?;
+        let end = engine.apply(PARTITION, &start, &batch(&events)).await?;
+        let mut rest = events.as_slice();
+        let mut size = 1;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(size.min(rest.len()));
+            // Each batch by a new owner.
+            let engine = cut.engine(projection.name())?;
+            let believed = engine.take(PARTITION, &log(1000)).await?;
+            engine.apply(PARTITION, &believed, &batch(now)).await?;
+            (rest, size) = (later, size * 2 + 1);
+        }
+        let found = cut.engine(projection.name())?.take(PARTITION, &log(1000)).await?;
+        ensure!(found == end, "{found:?} is not {end:?}");
+    }
+    let mall: MallId = "demo".parse()?;
+    for product in 0..40 {
+        let id = aggregate(product);
+        let row = products::by_id(db, &whole.tables(), &mall, ProductId(id)).await?;
+        ensure!(row.as_ref().is_some_and(|row| row.version == 10), "{row:?}");
+        ensure!(row == products::by_id(db, &cut.tables(), &mall, ProductId(id)).await?);
+        let told = history::page(db, &whole.tables(), &mall, id, 0, 100).await?;
+        ensure!(told.items.len() == 10);
+        ensure!(told == history::page(db, &cut.tables(), &mall, id, 0, 100).await?);
+        let other = products::by_id(db, &whole.tables(), &"other".parse()?, ProductId(id)).await?;
+        ensure!(other.is_none(), "another mall's product");
+    }
+    pages_are_whole(db, &whole.tables(), &mall).await?;
+    whole.strike().await?;
+    cut.strike().await
+}
+
+async fn pages_are_whole(db: &Pool, tables: &Tables, mall: &MallId) -> Result<()> {
+    let (mut seen, mut after) = (vec![], None);
+    loop {
+        let filter = products::Filter::default();
+        let page = products::page(db, tables, mall, filter, after, 7).await?;
+        seen.extend(page.items.into_iter().map(|row| row.id));
+        let Some(next) = page.next else { break };
+        after = Some(next.to_string().parse()?);
+    }
+    let found = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    ensure!((found, seen.len()) == (40, 40), "{found} products, {} different", seen.len());
+    Ok(())
+}
+
+/// Nothing of a batch with a gap is applied; what stands before the gap can be.
+pub(crate) async fn a_gap_stops_before_it(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9006).await?;
+    let mut events = events(1, 4)?;
+    events.remove(2);
+    for name in ["products", "snapshot", "history"] {
+        let engine = scene.engine(name)?;
+        let believed = engine.take(PARTITION, &log(1000)).await?;
+        let Err(EngineError::Stop(stop)) =
+            engine.apply(PARTITION, &believed, &batch(&events)).await
+        else {
+            bail!("{name} did not stop");
+        };
+        ensure!(
+            (stop.place, stop.offset) == (2, 3) && stop.fault == Fault::Gap { at: 2, found: 4 }
+        );
+        ensure!(engine.take(PARTITION, &log(1000)).await? == believed, "{name} moved");
+        engine.apply(PARTITION, &believed, &batch(&events[..stop.place])).await?;
+    }
+    scene.strike().await
+}
+
+/// A log that is not the one that was applied is refused.
+pub(crate) async fn another_log_is_refused(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9007).await?;
+    let engine = scene.engine("command_status")?;
+    let believed = engine.take(PARTITION, &log(1000)).await?;
+    engine.apply(PARTITION, &believed, &batch(&events(2, 5)?)).await?;
+    let refused = |outcome: Result<Checkpoint, EngineError>| match outcome {
+        Err(EngineError::Refused(why)) => Ok(why),
+        other => bail!("not refused: {other:?}"),
+    };
+    let lost = refused(engine.take(PARTITION, &log(9)).await)?;
+    ensure!(matches!(lost, Refused::BeyondEnd { next: 10, end: 9, .. }), "{lost}");
+    let mut anew = log(1000);
+    anew.values_mut().for_each(|extent| extent.topic_id = "another".to_owned());
+    let other = refused(engine.take(PARTITION, &anew).await)?;
+    ensure!(matches!(other, Refused::OtherTopic { .. }), "{other}");
+    let mut expired = log(1000);
+    expired.values_mut().for_each(|extent| extent.start = 11);
+    let missing = refused(engine.take(PARTITION, &expired).await)?;
+    ensure!(matches!(missing, Refused::BeforeStart { start: 11, .. }), "{missing}");
+    let mut old = log(1000);
+    old.get_mut(CATALOG.decisions.name).context("decisions")?.start = 11;
+    let moved = engine.take(PARTITION, &old).await?;
+    ensure!(moved.next(CATALOG.decisions.name) == 11 && moved.next(CATALOG.events.name) == 10);
+    scene.strike().await
+}
+
+async fn connect(world: &World) -> Result<Pool> {
+    Ok(projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 4).await?)
+}
+
+/// A version of every projection, for one test.
+struct Scene<'a> {
+    db: &'a Pool,
+    version: i32,
+}
+
+impl<'a> Scene<'a> {
+    async fn set(db: &'a Pool, version: i32) -> Result<Self> {
+        let scene = Self { db, version };
+        scene.strike().await?;
+        for projection in ALL {
+            projections::create(db, projection, version).await?;
+        }
+        Ok(scene)
+    }
+
+    async fn strike(&self) -> Result<()> {
+        for projection in ALL {
+            projections::discard(self.db, projection, self.version).await?;
+        }
+        Ok(())
+    }
+
+    fn engine(&self, name: &str) -> Result<Engine> {
+        let projection = projections::named(name).context("no such projection")?;
+        Ok(Engine::new(self.db.clone(), projection, self.version)?)
+    }
+
+    fn tables(&self) -> Tables {
+        let first = Tables::only("products", self.version);
+        ALL.iter().fold(first, |tables, projection| tables.with(projection.name(), self.version))
+    }
+}
+
+fn log(end: i64) -> BTreeMap<String, Extent> {
+    let extent = || Extent { topic_id: "some id".to_owned(), start: 0, end };
+    let topics = [CATALOG.events.name, CATALOG.decisions.name];
+    topics.into_iter().map(|topic| (topic.to_owned(), extent())).collect()
+}
+
+fn batch(records: &[Logged]) -> Batch {
+    Batch { records: records.to_vec(), next: BTreeMap::new() }
+}
+
+fn aggregate(number: usize) -> Uuid {
+    domain::id::derive(&["engine test", &number.to_string()])
+}
+
+/// `versions` events of each of `products`, the products in turn.
+fn events(products: usize, versions: usize) -> Result<Vec<Logged>> {
+    let mall = "demo".parse()?;
+    let mut events = Vec::with_capacity(products * versions);
+    for version in 1..=versions {
+        for product in 0..products {
+            events.push(event(&mall, events.len(), product, version));
+        }
+    }
+    Ok(events)
+}
+
+fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged {
+    let (offset, version) = (offset as i64, version as i64);
+    let body = match version {
+        1 => registered(product),
+        _ => Event::ProductRepriced(ProductRepriced {
+            list_price: won(1000 + version),
+            previous: won(999 + version),
+        }),
+    };
+    let origin = Origin {
+        aggregate: aggregate(product),
+        mall: mall.clone(),
+        command: CommandId(domain::id::derive(&["command", &offset.to_string()])),
+        body_hash: "0123456789abcdef0123456789abcdef".to_owned(),
+        actor: "engine-test".to_owned(),
+        correlation: Uuid::from_u128(1),
+        trace: Traceparent::start(Uuid::from_u128(2)),
+    };
+    let time = Timestamp(1_700_000_000_000 + offset / 3);
+    let fact = Fact::Event(EventMessage { origin, version, time, body });
+    let topic = CATALOG.events.name.to_owned();
+    Logged { topic, partition: PARTITION, offset, appended: time, fact }
+}
+
+fn registered(product: usize) -> Event {
+    Event::ProductRegistered(ProductRegistered {
+        partner_id: None,
+        external_id: Some(format!("E-{product}")),
+        name: format!("무선청소기 {product}"),
+        description: "가볍고 조용한 무선청소기. Light and quiet.".repeat(4),
+        options: vec![],
+        skus: vec![],
+        list_price: won(1000),
+        images: vec![format!("https://img.example/{product}.jpg")],
+    })
+}
+
+fn won(minor: i64) -> Money {
+    Money { minor, currency: Currency::KRW }
+}
