@@ -259,7 +259,10 @@ impl Engine {
 }
 
 /// The checkpoint of a partition of which nothing has been applied.
-fn first(topics: &[Topic], log: &BTreeMap<String, Extent>) -> Result<Checkpoint, Refused> {
+pub(crate) fn first(
+    topics: &[Topic],
+    log: &BTreeMap<String, Extent>,
+) -> Result<Checkpoint, Refused> {
     let consumed = |topic: &Topic| {
         let extent = extent(log, topic)?;
         // Of a topic that is kept for ever the very first record must be there.
@@ -272,7 +275,7 @@ fn first(topics: &[Topic], log: &BTreeMap<String, Extent>) -> Result<Checkpoint,
 
 /// Refuses a checkpoint that the log cannot have led to; returns where to go on in topics that
 /// dropped, as they should in time, what had not been read.
-fn compare(
+pub(crate) fn compare(
     topics: &[Topic],
     stored: &Checkpoint,
     log: &BTreeMap<String, Extent>,
