@@ -1,0 +1,169 @@
+//! Products as a shopper finds them: whole documents in OpenSearch.
+//!
+//! An index version is written by one indexer group under external versions, so whoever writes
+//! last cannot make a document older; readers ask the alias.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use serde_json::Value;
+
+mod bulk;
+mod document;
+mod index;
+mod mapping;
+mod progress;
+mod query;
+mod reading;
+
+pub use bulk::{Bulk, Written};
+pub use document::{Document, Versioned};
+pub use index::{Layout, Source};
+pub use progress::{Move, Moved, PROJECTION, TOPICS, advance, forget, take};
+pub use query::{LONGEST_QUERY, SearchHit, SearchPage};
+pub use reading::{Change, Read, documents};
+
+/// A connection to the search engine.
+#[derive(Clone, Debug)]
+pub struct Search {
+    http: reqwest::Client,
+    base: String,
+    prefix: String,
+}
+
+/// Why the search engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// It could not be reached, or did not answer in time.
+    #[error("opensearch: {}", root(.0))]
+    Unreachable(#[from] reqwest::Error),
+    /// It answered, and would not.
+    #[error("opensearch: {status}: {reason}")]
+    Refused {
+        /// The HTTP status, of the request or of the first document that failed.
+        status: u16,
+        /// What it said.
+        reason: String,
+    },
+    /// The question is at fault, not the engine.
+    #[error("{0}")]
+    Question(String),
+    /// An index of that name holds documents of another log or read model.
+    #[error(
+        "the index {index} was filled from {found}, not from {expected}: delete it or fill another version"
+    )]
+    OtherSource {
+        /// The index.
+        index: String,
+        /// Where its documents came from.
+        found: String,
+        /// Where they should come from.
+        expected: String,
+    },
+}
+
+impl Search {
+    /// Opens a connection to `base_url`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(base_url: &str) -> Result<Self, SearchError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self { http, base: base_url.trim_end_matches('/').to_owned(), prefix: String::new() })
+    }
+
+    /// The same, with `prefix` before the name of each index and alias, for installations that
+    /// share a cluster.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// The alias that readers ask.
+    pub fn alias(&self) -> String {
+        format!("{}products", self.prefix)
+    }
+
+    /// The name of an index version.
+    pub fn index(&self, version: i32) -> String {
+        format!("{}_v{version}", self.alias())
+    }
+
+    /// Makes what was written before visible to searches that come after, in the live index.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn refresh(&self) -> Result<(), SearchError> {
+        self.refresh_index(&self.alias()).await
+    }
+
+    /// As [`Self::refresh`], in an index version that need not be live.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn refresh_version(&self, version: i32) -> Result<(), SearchError> {
+        self.refresh_index(&self.index(version)).await
+    }
+
+    async fn refresh_index(&self, name: &str) -> Result<(), SearchError> {
+        self.ask(Method::POST, &format!("{name}/_refresh"), None).await.map(drop)
+    }
+
+    /// One exchange; statuses other than 2xx are errors.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, SearchError> {
+        let (status, answer) = self.exchange(method, path, body.map(Value::to_string)).await?;
+        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<impl Into<reqwest::Body>>,
+    ) -> Result<(StatusCode, Value), SearchError> {
+        let mut request = self.http.request(method, format!("{}/{path}", self.base));
+        if let Some(body) = body {
+            // NDJSON is accepted under this type too.
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        // A proxy in between answers in text of its own.
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+}
+
+fn refused(status: StatusCode, answer: &Value) -> SearchError {
+    SearchError::Refused { status: status.as_u16(), reason: reason(&answer["error"], answer) }
+}
+
+/// What the engine complained of, with the cause that names the field or value.
+fn reason(error: &Value, otherwise: &Value) -> String {
+    let kind = error["type"].as_str().unwrap_or_default();
+    let why = error["reason"].as_str();
+    let cause = error["caused_by"]["reason"].as_str();
+    match (why, cause) {
+        (Some(why), Some(cause)) => format!("{kind}: {why}: {cause}"),
+        (Some(why), None) => format!("{kind}: {why}"),
+        _ => otherwise.to_string().chars().take(500).collect(),
+    }
+}
+
+/// The innermost cause: reqwest's own text stops at "error sending request".
+fn root(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    format!("{}: {deepest}", error.url().map(ToString::to_string).unwrap_or_default())
+}

@@ -1,0 +1,183 @@
+//! Index versions, and the alias that names the live one.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Search, SearchError, mapping, refused};
+
+/// How an index is laid out over the cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Primary shards; fixed for the life of an index version.
+    pub shards: u32,
+    /// Copies of each.
+    pub replicas: u32,
+    /// How long a written document may stay invisible. Always set: an index without it stops
+    /// refreshing once nobody searches.
+    pub refresh: Duration,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { shards: 1, replicas: 0, refresh: Duration::from_millis(300) }
+    }
+}
+
+/// Where the documents of an index version come from, for all its life: their versions are
+/// comparable only within one log and one read model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The version of the `products` read model.
+    pub products: i32,
+    /// The id of the topic of events.
+    pub topic_id: String,
+}
+
+impl Search {
+    /// What an index version was filled from; `None` where there is no such index.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn source(&self, version: i32) -> Result<Option<Source>, SearchError> {
+        let index = self.index(version);
+        let (status, answer) =
+            self.exchange(Method::GET, &format!("{index}/_mapping"), None::<String>).await?;
+        match status.as_u16() {
+            404 => Ok(None),
+            200 => {
+                let source = &answer[&index]["mappings"]["_meta"]["source"];
+                let source = serde_json::from_value(source.clone());
+                source.map(Some).map_err(|_| SearchError::OtherSource {
+                    index,
+                    found: "somewhere unknown".to_owned(),
+                    expected: "a log of ours".to_owned(),
+                })
+            }
+            _ => Err(refused(status, &answer)),
+        }
+    }
+
+    /// Makes the index version where it does not exist, brings an existing one's fields and
+    /// refresh interval up to date, and points the alias at it where no index has it. An alias
+    /// that is taken is never moved here.
+    ///
+    /// # Errors
+    /// [`SearchError`], [`SearchError::OtherSource`] where the index belongs to another log.
+    pub async fn ensure_index(
+        &self,
+        version: i32,
+        source: &Source,
+        layout: Layout,
+    ) -> Result<(), SearchError> {
+        match self.source(version).await? {
+            Some(found) if found == *source => {}
+            Some(found) => return Err(self.other_source(version, &found, source)),
+            None => self.create(version, source, layout).await?,
+        }
+        self.update(version, source, layout).await?;
+        self.claim_alias(version).await
+    }
+
+    /// The version that the alias names, where there is one.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn live(&self) -> Result<Option<i32>, SearchError> {
+        let path = format!("_alias/{}", self.alias());
+        let (status, answer) = self.exchange(Method::GET, &path, None::<String>).await?;
+        match status.as_u16() {
+            404 => Ok(None),
+            200 => Ok(answer.as_object().into_iter().flatten().find_map(|(index, _)| {
+                index.strip_prefix(&format!("{}_v", self.alias()))?.parse().ok()
+            })),
+            _ => Err(refused(status, &answer)),
+        }
+    }
+
+    /// Removes an index version and all its documents.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn drop_index(&self, version: i32) -> Result<(), SearchError> {
+        let path = format!("{}?ignore_unavailable=true", self.index(version));
+        self.ask(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    async fn create(
+        &self,
+        version: i32,
+        source: &Source,
+        layout: Layout,
+    ) -> Result<(), SearchError> {
+        let body = json!({
+            "settings": {
+                "number_of_shards": layout.shards,
+                "number_of_replicas": layout.replicas,
+                "refresh_interval": interval(layout),
+                "analysis": mapping::analysis(),
+            },
+            "mappings": mappings(source),
+        });
+        let path = self.index(version);
+        let (status, answer) = self.exchange(Method::PUT, &path, Some(body.to_string())).await?;
+        // Another indexer was quicker.
+        let exists = answer["error"]["type"] == "resource_already_exists_exception";
+        if status.is_success() || exists { Ok(()) } else { Err(refused(status, &answer)) }
+    }
+
+    /// New fields are added; a field that changed its meaning is refused, since it needs another
+    /// index version.
+    async fn update(
+        &self,
+        version: i32,
+        source: &Source,
+        layout: Layout,
+    ) -> Result<(), SearchError> {
+        let index = self.index(version);
+        self.ask(Method::PUT, &format!("{index}/_mapping"), Some(&mappings(source))).await?;
+        let settings = json!({ "index": { "refresh_interval": interval(layout) } });
+        self.ask(Method::PUT, &format!("{index}/_settings"), Some(&settings)).await.map(drop)
+    }
+
+    async fn claim_alias(&self, version: i32) -> Result<(), SearchError> {
+        if self.live().await?.is_some() {
+            return Ok(());
+        }
+        // Of two that find no alias, one wins: an alias has at most one write index.
+        let add = json!({
+            "index": self.index(version), "alias": self.alias(), "is_write_index": true
+        });
+        let claimed =
+            self.ask(Method::POST, "_aliases", Some(&json!({ "actions": [{ "add": add }] }))).await;
+        match claimed {
+            Err(SearchError::Refused { .. }) if self.live().await?.is_some() => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn other_source(&self, version: i32, found: &Source, expected: &Source) -> SearchError {
+        let told = |source: &Source| {
+            format!("products_v{} of the log {}", source.products, source.topic_id)
+        };
+        SearchError::OtherSource {
+            index: self.index(version),
+            found: told(found),
+            expected: told(expected),
+        }
+    }
+}
+
+fn mappings(source: &Source) -> Value {
+    json!({
+        "dynamic": "strict",
+        "_meta": { "source": source },
+        "properties": mapping::fields(),
+    })
+}
+
+fn interval(layout: Layout) -> String {
+    format!("{}ms", layout.refresh.as_millis())
+}

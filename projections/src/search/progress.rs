@@ -1,0 +1,98 @@
+//! How far the documents of an index version follow the log.
+
+use std::collections::BTreeMap;
+
+use schemas::{CATALOG, Topic};
+use sqlx::MySqlConnection;
+
+use crate::{
+    Checkpoint, EngineError, Extent, Pool, checkpoint,
+    engine::{compare, first},
+    error::Error,
+};
+
+/// The name under which indexers keep their checkpoints.
+pub const PROJECTION: &str = "search";
+
+/// The topics whose records make documents old.
+pub const TOPICS: &[Topic] = &[CATALOG.events];
+
+/// A step of one partition's checkpoint.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// The partition.
+    pub partition: i32,
+    /// What the indexer believes to be stored.
+    pub from: Checkpoint,
+    /// What its documents cover now.
+    pub to: Checkpoint,
+}
+
+/// Whether a step was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It was.
+    Yes,
+    /// Another indexer has moved the checkpoint: this one does not own the partition any more.
+    Superseded,
+}
+
+/// The checkpoint from which to follow `partition`, made where there is none, after comparing it
+/// with the `log` as it is now, by topic.
+///
+/// # Errors
+/// [`EngineError::Refused`] when the two do not belong together, [`EngineError::Db`].
+pub async fn take(
+    db: &Pool,
+    version: i32,
+    partition: i32,
+    log: &BTreeMap<String, Extent>,
+) -> Result<Checkpoint, EngineError> {
+    let begin = first(TOPICS, log)?;
+    checkpoint::begin(db, PROJECTION, version, partition, &begin).await?;
+    // Not `begin`: there may have been a checkpoint all along.
+    let stored = checkpoint::read(db, PROJECTION, version, partition).await?;
+    let stored = stored.ok_or(EngineError::Superseded)?;
+    compare(TOPICS, &stored, log)?;
+    Ok(stored)
+}
+
+/// Moves checkpoints of an index version, each only where it is what was believed.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer; then none was moved.
+pub async fn advance(db: &Pool, version: i32, moves: &[Move]) -> Result<Vec<Moved>, Error> {
+    let mut transaction = db.begin().await?;
+    let mut moved = Vec::with_capacity(moves.len());
+    for step in moves {
+        moved.push(advance_one(&mut transaction, version, step).await?);
+    }
+    transaction.commit().await?;
+    Ok(moved)
+}
+
+async fn advance_one(
+    transaction: &mut MySqlConnection,
+    version: i32,
+    step: &Move,
+) -> Result<Moved, Error> {
+    let found = checkpoint::lock(transaction, PROJECTION, version, step.partition).await?;
+    if found.as_ref() != Some(&step.from) {
+        return Ok(Moved::Superseded);
+    }
+    checkpoint::put(transaction, PROJECTION, version, step.partition, &step.to).await?;
+    Ok(Moved::Yes)
+}
+
+/// Forgets how far an index version has come, because its index is gone.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn forget(db: &Pool, version: i32) -> Result<(), Error> {
+    sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
+        .bind(PROJECTION)
+        .bind(version)
+        .execute(db)
+        .await?;
+    Ok(())
+}
