@@ -66,7 +66,9 @@ metrics! {
     counter APPLIED = "jangbu_applied_records_total":
         "Records applied, by `projection`.";
     counter DOCUMENTS = "jangbu_documents_total":
-        "Documents sent to the search engine, by `result` (written, newer, retried, failed).";
+        "Documents sent to the search engine, by `result` (written, newer, retried).";
+    counter SEARCH_REFUSED = "jangbu_search_refused_documents_total":
+        "Documents that the search engine will never take, and that are left out.";
 
     counter OUTCOMES = "jangbu_outcomes_total":
         "Outcomes seen, by `result` (awaited, unawaited).";

@@ -1,0 +1,82 @@
+//! The indexer: from the read model to the search engine, with the log as its trigger.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use projections::{
+    Pool,
+    search::{Layout, Search, SearchError, TOPICS},
+};
+use schemas::{Codec, Registry};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::{
+    config::Config,
+    log::{Decoder, Ends, Kafka},
+    shutdown::Shutdown,
+    telemetry::RETRIES,
+};
+
+mod following;
+mod progress;
+mod worker;
+
+/// What the indexer needs of the world.
+struct Surroundings {
+    kafka: Kafka,
+    decoder: Decoder,
+    ends: Ends,
+    runtime: Handle,
+    db: Pool,
+    search: Search,
+    /// The index version that is written.
+    version: i32,
+    layout: Layout,
+}
+
+/// Runs until the shutdown. What goes wrong on the way is tried again from the checkpoints.
+///
+/// # Errors
+/// When the process cannot begin its work, or the index belongs to another log.
+pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let around = surroundings(config, &runtime, shutdown)?;
+    while !shutdown.requested() {
+        let Err(error) = worker::run(&around, shutdown) else { continue };
+        if matches!(error.downcast_ref(), Some(SearchError::OtherSource { .. })) {
+            return Err(error);
+        }
+        metrics::counter!(RETRIES, "reason" => "indexer").increment(1);
+        tracing::error!(error = format!("{error:#}"), "beginning anew");
+        shutdown.sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+fn surroundings(
+    config: &Config,
+    runtime: &Runtime,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Surroundings> {
+    let db = projections::connect(&config.mysql, config.mysql_connections);
+    let db = runtime.block_on(db).context("mysql")?;
+    let registry = Registry::new(&config.registry)?;
+    let codec = runtime.block_on(Codec::load(registry, TOPICS)).context("schema registry")?;
+    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-indexer".to_owned() };
+    let (ends, _) = Ends::watch(&kafka, TOPICS, Duration::from_secs(1), shutdown.clone())?;
+    let layout = Layout {
+        shards: config.search_shards,
+        replicas: config.search_replicas,
+        ..Layout::default()
+    };
+    Ok(Surroundings {
+        decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
+        runtime: runtime.handle().clone(),
+        search: Search::new(&config.opensearch)?,
+        version: config.search_version,
+        kafka,
+        ends,
+        db,
+        layout,
+    })
+}

@@ -1,0 +1,114 @@
+//! How far the index has come, for people and for lag tools.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use domain::Timestamp;
+use projections::search::{PROJECTION, Written};
+use schemas::CATALOG;
+
+use super::following::Following;
+use crate::{
+    log::{Ends, Reader},
+    telemetry::{
+        APPLIED, BATCH_RECORDS, DOCUMENTS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE,
+        SEARCH_REFUSED, STAGE_SECONDS,
+    },
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What is told about the index.
+pub(super) struct Progress {
+    ends: Ends,
+    told: Instant,
+    /// When each partition was last seen with nothing left to index.
+    level: BTreeMap<i32, Timestamp>,
+}
+
+impl Progress {
+    pub(super) fn new(ends: Ends) -> Self {
+        Self { ends, told: Instant::now(), level: BTreeMap::new() }
+    }
+
+    /// Changes, appended at those times, are in the index and behind its checkpoint.
+    pub(super) fn applied(&self, appended: &[Timestamp]) {
+        metrics::counter!(APPLIED, "projection" => PROJECTION).increment(appended.len() as u64);
+        let (now, age) = (now(), metrics::histogram!(PROJECTION_AGE, "projection" => PROJECTION));
+        for &appended in appended {
+            age.record(seconds(appended, now));
+        }
+    }
+
+    /// Tells, now and then, how far the partitions have come.
+    pub(super) fn tell(&mut self, reader: &Reader, owned: &BTreeMap<i32, Following>) {
+        if self.told.elapsed() < EVERY || owned.is_empty() {
+            return;
+        }
+        self.told = Instant::now();
+        let topic = CATALOG.events.name;
+        let mut applied = BTreeMap::new();
+        for (&partition, following) in owned {
+            let next = following.at().next(topic);
+            applied.insert((topic, partition), next);
+            let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
+            self.lag(partition, behind, following.at().appended);
+        }
+        reader.report(&applied);
+    }
+
+    fn lag(&mut self, partition: i32, behind: i64, appended: Timestamp) {
+        let (now, level) = (now(), self.level.entry(partition).or_default());
+        if behind == 0 {
+            *level = now;
+        }
+        // What is not indexed was appended after the last that is, and after the partition was
+        // last level with the log.
+        let age = if behind == 0 { 0.0 } else { seconds(appended.max(*level), now) };
+        gauge(LAG_RECORDS, partition).set(f64::from(i32::try_from(behind).unwrap_or(i32::MAX)));
+        gauge(LAG_SECONDS, partition).set(age);
+    }
+
+    /// Tells of no partition any more.
+    pub(super) fn forget(&mut self) {
+        for partition in std::mem::take(&mut self.level).into_keys() {
+            gauge(LAG_RECORDS, partition).set(0);
+            gauge(LAG_SECONDS, partition).set(0);
+        }
+    }
+}
+
+/// A stage of the path took so long.
+pub(super) fn stage(stage: &'static str, begun: Instant) {
+    metrics::histogram!(STAGE_SECONDS, "stage" => stage).record(begun.elapsed().as_secs_f64());
+}
+
+/// Documents went to the engine.
+pub(super) fn sent(written: &[Written], retried: usize) {
+    let size = f64::from(u32::try_from(written.len()).unwrap_or(u32::MAX));
+    metrics::histogram!(BATCH_RECORDS, "stage" => "index").record(size);
+    let count = |result: &'static str, many: usize| {
+        metrics::counter!(DOCUMENTS, "result" => result).increment(many as u64);
+    };
+    count("written", written.iter().filter(|one| **one == Written::Indexed).count());
+    count("newer", written.iter().filter(|one| **one == Written::Newer).count());
+    count("retried", retried);
+    let refused = written.iter().filter(|one| matches!(one, Written::Refused(_))).count();
+    metrics::counter!(SEARCH_REFUSED).increment(refused as u64);
+}
+
+fn gauge(metric: &'static str, partition: i32) -> metrics::Gauge {
+    metrics::gauge!(metric, "projection" => PROJECTION, "partition" => partition.to_string())
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    let millis = to.0.saturating_sub(from.0).max(0);
+    Duration::from_millis(millis.unsigned_abs()).as_secs_f64()
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

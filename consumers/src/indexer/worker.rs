@@ -1,0 +1,265 @@
+//! The indexer's loop. A change waits in memory until the read model covers it, then its product's
+//! document is written whole, and only then does the checkpoint pass it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use projections::{
+    EngineError, Extent, Projection, Tables,
+    products::Products,
+    search::{self, Change, Moved, PROJECTION, Source, TOPICS, Versioned, Written},
+};
+use schemas::CATALOG;
+use tokio::time::timeout;
+
+use super::{
+    Surroundings,
+    following::{Following, Step},
+    progress::{self, Progress},
+};
+use crate::{
+    faults,
+    log::{Polled, Reader, group_of_projection},
+    shutdown::Shutdown,
+    telemetry::{PARTITION_STOPPED, RETRIES},
+};
+
+/// Records taken in one poll, and changes written at once, over all partitions.
+const MOST: usize = 2000;
+const WAIT: Duration = Duration::from_millis(100);
+/// The read model is not asked more often than this whether it covers what waits.
+const PACE: Duration = Duration::from_millis(40);
+/// How long MySQL and OpenSearch may take over a batch; well below `max.poll.interval.ms`.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Failures in a row after which the consumer itself is made anew.
+const PATIENCE: u32 = 20;
+
+/// Feeds the index until the shutdown.
+pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let group = group_of_projection(PROJECTION, around.version);
+    let reader = Reader::subscribe(&around.kafka, &group, TOPICS, around.decoder.clone())?;
+    let tables = prepare(around, &reader)?;
+    let mut worker = Worker {
+        around,
+        reader,
+        tables,
+        partitions: vec![],
+        owned: BTreeMap::new(),
+        failures: 0,
+        due: Instant::now(),
+        again: None,
+        progress: Progress::new(around.ends.clone()),
+    };
+    while !shutdown.requested() {
+        worker.turn()?;
+    }
+    worker.progress.forget();
+    Ok(())
+}
+
+/// Makes sure of the index, and answers which read model it is filled from: the one that it was
+/// filled from before, or else the live one.
+fn prepare(around: &Surroundings, reader: &Reader) -> anyhow::Result<Tables> {
+    let events = CATALOG.events.name;
+    let topic_id = reader.topic_ids()?.remove(events).with_context(|| events.to_owned())?;
+    around.runtime.block_on(async {
+        let products = match around.search.source(around.version).await? {
+            Some(source) => source.products,
+            None => {
+                // Whatever the checkpoints say is gone with the index.
+                search::forget(&around.db, around.version).await?;
+                Tables::active(&around.db).await?.version(Products::NAME)
+            }
+        };
+        let source = Source { products, topic_id };
+        around.search.ensure_index(around.version, &source, around.layout).await?;
+        Ok(Tables::only(Products::NAME, products))
+    })
+}
+
+struct Worker<'a> {
+    around: &'a Surroundings,
+    reader: Reader,
+    tables: Tables,
+    /// What the group has assigned; `owned` is what of it is followed.
+    partitions: Vec<i32>,
+    owned: BTreeMap<i32, Following>,
+    failures: u32,
+    /// When to write next.
+    due: Instant,
+    /// When to take the partitions again, after a failure; until then nothing is read.
+    again: Option<Instant>,
+    progress: Progress,
+}
+
+impl Worker<'_> {
+    fn turn(&mut self) -> anyhow::Result<()> {
+        if self.again.is_some_and(|at| Instant::now() >= at) {
+            self.again = None;
+            self.attempt(Self::take)?;
+        }
+        let waiting = self.owned.values().any(Following::is_waiting);
+        let wait = if waiting { self.due.duration_since(Instant::now()).min(WAIT) } else { WAIT };
+        match self.reader.poll(MOST, wait) {
+            Ok(Polled::Assigned(partitions)) => {
+                self.own(partitions);
+                self.attempt(Self::take)?;
+            }
+            Ok(Polled::Revoked) => self.own(vec![]),
+            Ok(Polled::Records(records)) => {
+                for logged in &records {
+                    if let Some(following) = self.owned.get_mut(&logged.partition) {
+                        following.push(logged);
+                    }
+                }
+            }
+            Err(error) => self.attempt(|_| Err(error))?,
+        }
+        let waiting = self.again.is_none() && self.owned.values().any(Following::is_waiting);
+        if waiting && Instant::now() >= self.due {
+            self.attempt(Self::index)?;
+            self.due = Instant::now() + PACE;
+        }
+        self.progress.tell(&self.reader, &self.owned);
+        Ok(())
+    }
+
+    fn own(&mut self, partitions: Vec<i32>) {
+        for partition in &self.partitions {
+            stopped(*partition).set(0);
+        }
+        self.partitions = partitions;
+        self.owned.clear();
+        self.again = None;
+        self.progress.forget();
+    }
+
+    /// Does `step`. After a failure nothing is known any more: reading stops, and after a pause
+    /// the checkpoints say where to go on. Meanwhile the group is kept alive by polling.
+    fn attempt(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Err(error) = step(self) else {
+            self.failures = 0;
+            return Ok(());
+        };
+        self.failures += 1;
+        metrics::counter!(RETRIES, "reason" => "index").increment(1);
+        tracing::warn!(failures = self.failures, error = format!("{error:#}"), "indexing");
+        if self.failures >= PATIENCE {
+            return Err(error);
+        }
+        self.reader.start(&BTreeMap::new())?;
+        self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
+        Ok(())
+    }
+
+    /// Reads the checkpoints of all partitions, and goes where they point.
+    fn take(&mut self) -> anyhow::Result<()> {
+        let topic = CATALOG.events.name;
+        let topic_id = self.reader.topic_ids()?.remove(topic).unwrap_or_default();
+        self.owned.clear();
+        for &partition in &self.partitions {
+            let (start, end) = self.reader.bounds(topic, partition)?;
+            let extent = Extent { topic_id: topic_id.clone(), start, end };
+            let log = BTreeMap::from([(topic.to_owned(), extent)]);
+            let taken = search::take(&self.around.db, self.around.version, partition, &log);
+            match self.around.runtime.block_on(timeout(ANSWER, taken)).context("mysql")? {
+                Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
+                Err(EngineError::Refused(why)) => {
+                    tracing::error!(partition, %why, "the partition is stopped");
+                    stopped(partition).set(1);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.go()
+    }
+
+    /// Reads on, but not in partitions that are held.
+    fn go(&self) -> anyhow::Result<()> {
+        let read = self.owned.iter().filter(|(_, following)| !following.is_held());
+        let from = read.map(|(&at, following)| ((CATALOG.events.name, at), following.next()));
+        self.reader.start(&from.collect())
+    }
+
+    /// Writes the documents of the changes that the read model covers, and passes those changes.
+    fn index(&mut self) -> anyhow::Result<()> {
+        faults::point("indexer.after_poll");
+        let waiting = self.owned.values().filter(|following| following.is_waiting()).count();
+        let most = MOST / waiting.max(1);
+        let changes = self.owned.iter().filter(|(_, following)| following.is_waiting());
+        let changes = changes.map(|(&at, following)| (at, following.changes(most))).collect();
+        let (covered, documents) = self.read(&changes)?;
+        let steps = covered.into_iter().filter_map(|(partition, next)| {
+            self.owned.get(&partition)?.step(partition, next, most)
+        });
+        let steps: Vec<Step> = steps.collect();
+        if !steps.is_empty() {
+            self.write(&documents)?;
+            self.pass(steps)?;
+        }
+        let changed = self.owned.values_mut().map(Following::hold).filter(|&changed| changed);
+        if changed.count() > 0 { self.go() } else { Ok(()) }
+    }
+
+    /// What the read model covers by now, and the documents of the changes below that.
+    fn read(
+        &self,
+        changes: &BTreeMap<i32, Vec<Change>>,
+    ) -> anyhow::Result<(BTreeMap<i32, i64>, Vec<Versioned>)> {
+        let begun = Instant::now();
+        let reads = search::documents(&self.around.db, &self.tables, changes);
+        let reads = self.around.runtime.block_on(timeout(ANSWER, reads)).context("mysql")??;
+        progress::stage("index_read", begun);
+        let covered = reads.iter().map(|(&partition, read)| (partition, read.next)).collect();
+        Ok((covered, reads.into_values().flat_map(|read| read.documents).collect()))
+    }
+
+    fn write(&self, documents: &[Versioned]) -> anyhow::Result<()> {
+        faults::point("indexer.before_bulk");
+        let begun = Instant::now();
+        let bulk = self.around.search.bulk(self.around.version, documents);
+        let bulk = self.around.runtime.block_on(timeout(ANSWER, bulk)).context("opensearch")??;
+        progress::stage("index_bulk", begun);
+        progress::sent(&bulk.written, bulk.retried);
+        for (versioned, written) in documents.iter().zip(&bulk.written) {
+            if let Written::Refused(why) = written {
+                let product = versioned.document.id;
+                tracing::error!(%product, why, "a document is refused, and left out of the index");
+            }
+        }
+        faults::point("indexer.after_bulk");
+        Ok(())
+    }
+
+    fn pass(&mut self, steps: Vec<Step>) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let (moves, appended): (Vec<_>, Vec<_>) =
+            steps.into_iter().map(|step| (step.step, step.appended)).unzip();
+        let (db, version, told) = (self.around.db.clone(), self.around.version, moves.clone());
+        // On a task of its own: dropped halfway, a transaction could stay open in the pool.
+        let advance = async move { search::advance(&db, version, &told).await };
+        let moved = timeout(ANSWER, self.around.runtime.spawn(advance));
+        let moved = self.around.runtime.block_on(moved).context("mysql")???;
+        progress::stage("index_checkpoint", begun);
+        faults::point("indexer.after_checkpoint");
+        for ((step, appended), moved) in moves.into_iter().zip(appended).zip(moved) {
+            anyhow::ensure!(moved == Moved::Yes, "another indexer has moved the checkpoint");
+            if let Some(following) = self.owned.get_mut(&step.partition) {
+                following.moved(step.to);
+                self.progress.applied(&appended);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stopped(partition: i32) -> metrics::Gauge {
+    let partition = partition.to_string();
+    metrics::gauge!(PARTITION_STOPPED, "projection" => PROJECTION, "partition" => partition)
+}
