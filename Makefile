@@ -6,10 +6,11 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo test bench build fmt lint deny ci avro
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi
 
 help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
+	'make run      start everything, until Ctrl-C' \
 	'make test     every test, against servers of its own' \
 	'make bench    rates and latencies beside the limits of the machine' \
 	'make up       start Kafka, the registry, MySQL and OpenSearch (down, status, clean)' \
@@ -17,11 +18,16 @@ help: ; @printf '%s\n' \
 	'make fmt      format' \
 	'make lint     clippy, warnings are errors' \
 	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
-	'make avro     rewrite the committed schemas after a change of the types'
+	'make avro     rewrite the committed schemas after a change of the types' \
+	'make openapi  rewrite the committed description of the API'
 
 demo:
 	@cargo build --workspace --bins
 	@cargo run --quiet --package tests --bin demo
+
+run:
+	@cargo build --workspace --bins
+	@cargo run --quiet --package tests --bin demo run
 
 test: build .venv/installed
 	@cargo test --workspace
@@ -50,6 +56,10 @@ ci: deny
 
 avro:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test avro the_committed
+
+openapi:
+	@mkdir -p tests/snapshots
+	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_api_is_described
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv

@@ -1,10 +1,14 @@
 //! The API as a merchant's program uses it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
+use tokio::time::sleep;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// A client with the key of one mall.
 #[derive(Clone)]
@@ -69,6 +73,22 @@ impl Client {
     /// Finds products.
     pub fn search(&self, words: &str) -> Request {
         Request(self.get("/search").0.query(&[("q", words)]))
+    }
+
+    /// Posts a wish under its key again and again, until it is decided.
+    ///
+    /// # Errors
+    /// When it is not decided within a minute.
+    pub async fn insist(&self, path: &str, body: &Value, key: &str) -> Result<Answer> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.post(path, body).key(key).send().await;
+            match answer {
+                Ok(answer) if ![202, 503].contains(&answer.status) => return Ok(answer),
+                answer if Instant::now() > deadline => bail!("no decision: {answer:?}"),
+                _ => sleep(BETWEEN_TRIES).await,
+            }
+        }
     }
 
     /// Registers a product and returns its id and the token of the write.

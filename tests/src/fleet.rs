@@ -113,6 +113,11 @@ impl Fleet {
         self.running.get_mut(&role).with_context(|| format!("no {role:?}"))
     }
 
+    /// Where a process serves its metrics.
+    pub fn metrics(&self, role: Role) -> Option<&str> {
+        self.running.get(&role).and_then(Process::metrics_address)
+    }
+
     /// Puts a new process in the place of the one of a role, which is killed. `fault` names a point
     /// of its path, a passage and what happens to it there: `handler.before_commit:3:kill`.
     ///
@@ -139,11 +144,6 @@ impl Fleet {
             settings.insert("JANGBU_FAULT".to_owned(), fault.to_owned());
         }
         Process::start(role.binary(), name, &settings)
-    }
-
-    /// Takes over a process of a role, in place of the one that is there.
-    pub fn put(&mut self, role: Role, process: Process) -> Option<Process> {
-        self.running.insert(role, process)
     }
 
     /// Starts again what has ended, and waits until the api is ready.

@@ -21,6 +21,7 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    metrics: Option<String>,
 }
 
 /// What is asked of a process.
@@ -102,12 +103,31 @@ impl Process {
         let mut command = command(binary, &[], settings)?;
         command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
         let child = command.spawn().with_context(|| format!("cannot start {binary}"))?;
-        Ok(Self { name: name.to_owned(), child, log })
+        let metrics = settings.get("JANGBU_METRICS").map(|at| format!("http://{at}/metrics"));
+        Ok(Self { name: name.to_owned(), child, log, metrics })
     }
 
     /// The process's number.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics_address(&self) -> Option<&str> {
+        self.metrics.as_deref()
+    }
+
+    /// The sum of a metric over its labels, 0 where it was never set.
+    ///
+    /// # Errors
+    /// When the process does not answer.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let address = self.metrics.as_deref().context("it serves no metrics")?;
+        let text = reqwest::get(address).await?.error_for_status()?.text().await?;
+        let of_it = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let value =
+            |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+        Ok(text.lines().filter(of_it).filter_map(value).sum())
     }
 
     /// Sends a signal.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -28,14 +29,28 @@ impl Stack {
     pub fn up(name: &str) -> Result<Self> {
         let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
         stack.ask(&["up"])?;
-        let printed = stack.command(&["env"]).stdout(Stdio::piped()).output()?;
+        stack.read_addresses()?;
+        Ok(stack)
+    }
+
+    fn read_addresses(&mut self) -> Result<()> {
+        let printed =
+            self.command(&["env"]).stderr(Stdio::null()).stdout(Stdio::piped()).output()?;
         let text = String::from_utf8(printed.stdout)?;
         let pair = |line: &str| {
             let (key, value) = line.split_once('=')?;
             Some((key.to_owned(), value.to_owned()))
         };
-        stack.addresses = text.lines().filter_map(pair).collect();
-        Ok(stack)
+        self.addresses = text.lines().filter_map(pair).collect();
+        Ok(())
+    }
+
+    /// Whether a stack of this name answers already.
+    pub fn is_up(name: &str) -> bool {
+        let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
+        let read = stack.read_addresses();
+        let kafka = stack.addresses.get("JANGBU_KAFKA");
+        read.is_ok() && kafka.is_some_and(|address| TcpStream::connect(address).is_ok())
     }
 
     /// One address, such as `JANGBU_KAFKA`.

@@ -1,2 +1,86 @@
-//! Every test that needs the whole: real servers and real processes.
-fn main() {}
+//! Everything that needs the whole: real servers, real processes. The tests share one stack and one
+//! fleet, so they run one after the other, and each leaves both as it found them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    reason = "a test may fail, and tells what it saw"
+)]
+
+mod bad_requests;
+mod contract;
+mod engine;
+mod foreign;
+mod kills;
+mod once;
+mod outages;
+mod thread;
+mod tidy;
+mod verify;
+mod world;
+mod zombie;
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+
+use world::{on_paper, on_servers};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let conclusion = libtest_mimic::run(&arguments, tests());
+    world::end(&conclusion);
+    conclusion.exit_code()
+}
+
+/// A test's name is its path.
+macro_rules! trial {
+    ($kind:ident $($path:ident)::+) => {
+        $kind(&stringify!($($path)::+).replace(' ', ""), $($path)::+)
+    };
+}
+
+/// In the order in which they are worth knowing; what breaks the log on purpose comes last.
+fn tests() -> Vec<Trial> {
+    vec![
+        trial!(on_paper tidy::crates_use_only_what_stands_left_of_them),
+        trial!(on_paper tidy::each_technology_has_one_crate),
+        trial!(on_paper tidy::files_are_short),
+        trial!(on_paper tidy::functions_are_short),
+        trial!(on_paper tidy::nothing_is_left_to_do),
+        trial!(on_paper tidy::unsafe_code_has_two_rooms),
+        trial!(on_paper tidy::comments_are_few_and_there),
+        trial!(on_paper tidy::the_domain_is_pure),
+        trial!(on_paper contract::the_api_is_described_as_committed),
+        trial!(on_servers contract::applying_topics_again_changes_nothing),
+        trial!(on_servers contract::the_api_describes_itself),
+        trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
+        trial!(on_servers engine::of_two_first_owners_one_goes_on),
+        trial!(on_servers engine::a_zombie_writes_nothing),
+        trial!(on_servers engine::whoever_waits_for_the_lock_finds_the_checkpoint_moved),
+        trial!(on_servers engine::batches_do_not_matter),
+        trial!(on_servers engine::a_gap_stops_before_it),
+        trial!(on_servers engine::another_log_is_refused),
+        trial!(on_servers thread::a_product_goes_all_the_way),
+        trial!(on_servers thread::a_change_may_name_the_version_it_means),
+        trial!(on_servers thread::a_refusal_says_what_to_mend),
+        trial!(on_servers thread::a_revision_reaches_the_search),
+        trial!(on_servers thread::who_does_not_wait_is_told_where_to_ask),
+        trial!(on_servers thread::a_mall_never_sees_another),
+        trial!(on_servers thread::pages_show_each_product_once),
+        trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
+        trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
+        trial!(on_servers once::one_number_makes_one_product),
+        trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
+        trial!(on_servers kills::ten_kills_lose_and_double_nothing),
+        trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
+        trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
+        trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
+        trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
+        trial!(on_servers verify::everything_agrees),
+        trial!(on_servers foreign::a_stranger_decodes_every_event),
+        trial!(on_servers verify::a_changed_row_is_found),
+        trial!(on_servers verify::a_doubled_event_stops_its_partition_and_is_found),
+    ]
+}

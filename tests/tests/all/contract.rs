@@ -1,0 +1,70 @@
+//! What others rely on: the committed description of the API, and what the registry refuses.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use reqwest::Client;
+use schemas::CATALOG;
+use serde_json::{Value, json};
+use tests::stack::root;
+
+use crate::world::World;
+
+/// `make openapi` rewrites it; the difference is what a reviewer looks at.
+pub(crate) fn the_api_is_described_as_committed() -> Result<()> {
+    let path = root().join("tests/snapshots/openapi.json");
+    let described = serde_json::to_string_pretty(&api::openapi())? + "\n";
+    if std::env::var_os("JANGBU_REWRITE").is_some() {
+        fs::write(&path, &described)?;
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    ensure!(committed == described, "the API has changed: run `make openapi`");
+    Ok(())
+}
+
+pub(crate) async fn the_api_describes_itself(world: &mut World) -> Result<()> {
+    let client = &world.client;
+    let served = client.open("/openapi.json").send().await?.expect(200)?;
+    ensure!(served.body == json!(api::openapi()), "another API is served than described");
+    ensure!(served.text("/openapi")?.starts_with("3.1"));
+    let page = client.open("/docs").send().await?.expect(200)?;
+    ensure!(page.header("content-type")?.starts_with("text/html"));
+    ensure!(client.open("/health/live").send().await?.status == 200);
+    client.open("/metrics").send().await?.expect(200).map(drop)
+}
+
+pub(crate) async fn the_registry_refuses_what_would_break_a_reader(
+    world: &mut World,
+) -> Result<()> {
+    let registry = world.stack.address("JANGBU_REGISTRY")?;
+    for schema in (CATALOG.events.records)() {
+        let subject = format!("{}-{}", CATALOG.events.name, schemas::full_name(&schema));
+        let address = format!("{registry}/subjects/{subject}/versions");
+        let (mut more, mut fewer) = (json!(schema), json!(schema));
+        fields(&mut more).push(json!({"name": "reason", "type": "string"}));
+        ensure!(register(&address, &more).await? == 409, "{subject} with a field more");
+        fields(&mut fewer).retain(|field| field.get("default").is_some());
+        let all_optional = fewer == json!(schema);
+        ensure!(all_optional || register(&address, &fewer).await? == 409, "{subject} with less");
+    }
+    Ok(())
+}
+
+pub(crate) async fn applying_topics_again_changes_nothing(world: &mut World) -> Result<()> {
+    let (status, printed) = world.fleet.jangbu(&["topics", "apply", "--dry-run"])?;
+    ensure!(status.success() && !printed.contains("create"), "{printed}");
+    let (status, printed) = world.fleet.jangbu(&["topics", "apply", "--yes"])?;
+    ensure!(status.success(), "{printed}");
+    let (status, printed) = world.fleet.jangbu(&["migrate"])?;
+    ensure!(status.success(), "{printed}");
+    Ok(())
+}
+
+fn fields(schema: &mut Value) -> &mut Vec<Value> {
+    schema["fields"].as_array_mut().expect("a record has fields")
+}
+
+async fn register(address: &str, schema: &Value) -> Result<u16> {
+    let body = json!({"schema": schema.to_string(), "schemaType": "AVRO"});
+    Ok(Client::new().post(address).json(&body).send().await?.status().as_u16())
+}

@@ -1,0 +1,93 @@
+//! Each server in turn is away for a while, under writes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tests::{Answer, Client, Load, samples, wait::until_true};
+use uuid::Uuid;
+
+use crate::{verify, world::World};
+
+const AWAY: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) async fn without_mysql_writes_are_taken_and_reads_come_back(
+    world: &mut World,
+) -> Result<()> {
+    outage(world, "mysql", async |client, id, token| {
+        let write = reprice(client, id).await?;
+        ensure!([200, 202, 503].contains(&write.status), "{write:?}");
+        let read = client.get(&format!("/products/{id}")).seeing(token).send().await?;
+        ensure!(read.status == 503, "{read:?}");
+        read.header("retry-after").map(drop)
+    })
+    .await
+}
+
+pub(crate) async fn without_opensearch_all_but_the_search_goes_on(world: &mut World) -> Result<()> {
+    outage(world, "opensearch", async |client, id, _| {
+        reprice(client, id).await?.expect(200)?;
+        client.get(&format!("/products/{id}")).send().await?.expect(200)?;
+        let search = client.search("청소기").send().await?.expect(503)?;
+        ensure!(search.text("/code")? == "SEARCH_UNAVAILABLE");
+        search.header("retry-after").map(drop)
+    })
+    .await
+}
+
+pub(crate) async fn without_kafka_reads_go_on_and_writes_may_be_repeated(
+    world: &mut World,
+) -> Result<()> {
+    outage(world, "kafka", async |client, id, _| {
+        let write = reprice(client, id).await?.expect(503)?;
+        ensure!(write.text("/code")? == "LOG_UNAVAILABLE");
+        write.text("/command_id")?;
+        write.header("retry-after")?;
+        client.get(&format!("/products/{id}")).send().await?.expect(200)?;
+        client.search("청소기").send().await?.expect(200).map(drop)
+    })
+    .await
+}
+
+/// Stops `server` under a load, looks again and again at what is answered meanwhile, and expects
+/// that nothing was lost and everything catches up.
+async fn outage(
+    world: &mut World,
+    server: &str,
+    look: impl AsyncFn(&Client, &str, &str) -> Result<()>,
+) -> Result<()> {
+    let client = world.client.clone();
+    let (id, token) = client.register(&samples::vacuum()).await?;
+    client.search("청소기").seeing(&token).send().await?.expect(200)?;
+    let mut load = Load::start(&client, 4);
+    load.until_decided(50, PATIENCE).await?;
+
+    world.stack.stop(server)?;
+    let back = Instant::now() + AWAY;
+    let mut looks = 0;
+    while Instant::now() < back {
+        look(&client, &id, &token).await.map_err(|error| error.context(format!("no {server}")))?;
+        looks += 1;
+    }
+    world.stack.start(server)?;
+    println!("{server} was away for {AWAY:?}: {looks} looks, {} decided", load.decided());
+
+    load.until_decided(100, PATIENCE).await?;
+    let report = load.finish().await?;
+    report.check(&client).await?;
+    until_true("reads and searches see a new write", PATIENCE, async || {
+        let (id, token) = client.register(&samples::vacuum()).await?;
+        client.get(&format!("/products/{id}")).seeing(&token).send().await?.expect(200)?;
+        let found = client.search("청소기").seeing(&token).send().await?.expect(200)?;
+        Ok(found.body.to_string().contains(&id))
+    })
+    .await?;
+    verify::finds_nothing(world).await
+}
+
+async fn reprice(client: &Client, id: &str) -> Result<Answer> {
+    let key = Uuid::now_v7();
+    let price = i64::from(key.as_fields().3[7]) + 1;
+    let request = client.post(&format!("/products/{id}/reprice"), &samples::reprice(price));
+    request.key(&key.to_string()).send().await
+}

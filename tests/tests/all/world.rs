@@ -1,0 +1,79 @@
+//! The stack and the fleet that the tests share, made when the first one asks.
+
+use std::sync::{LazyLock, Mutex};
+
+use anyhow::Result;
+use libtest_mimic::{Conclusion, Failed, Trial};
+use tests::{Client, Fleet, Stack};
+use tokio::runtime::Runtime;
+
+/// What a test on servers is given.
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    pub(crate) fleet: Fleet,
+    pub(crate) client: Client,
+}
+
+static WORLD: Mutex<Option<World>> = Mutex::new(None);
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+/// A test of the sources.
+pub(crate) fn on_paper(name: &str, test: fn() -> Result<()>) -> Trial {
+    Trial::test(name, move || test().map_err(failed))
+}
+
+/// A test of the running whole, which is mended first where the test before has failed.
+pub(crate) fn on_servers<T>(name: &str, test: T) -> Trial
+where
+    T: AsyncFnOnce(&mut World) -> Result<()> + Send + 'static,
+{
+    Trial::test(name, move || {
+        let mut world = WORLD.lock().unwrap_or_else(|broken| broken.into_inner());
+        RUNTIME.block_on(async {
+            let world = match world.as_mut() {
+                Some(world) => world.mended().await.map_err(failed)?,
+                None => world.insert(World::begin().await.map_err(failed)?),
+            };
+            let outcome = test(world).await;
+            outcome.map_err(|error| failed(error.context(world.fleet.tails())))
+        })
+    })
+}
+
+impl World {
+    /// `JANGBU_TEST_KEEP=1` leaves the servers up, so that the next run begins sooner.
+    async fn begin() -> Result<Self> {
+        let stack = Stack::up("test")?;
+        let fleet = Fleet::start(&stack.addresses, None).await?;
+        let client = fleet.client()?;
+        Ok(Self { stack, fleet, client })
+    }
+
+    async fn mended(&mut self) -> Result<&mut Self> {
+        self.stack.mend()?;
+        self.fleet.mend().await?;
+        Ok(self)
+    }
+}
+
+/// Ends the processes, then the servers with their data.
+pub(crate) fn end(conclusion: &Conclusion) {
+    let Some(World { stack, fleet, .. }) = WORLD.lock().ok().and_then(|mut world| world.take())
+    else {
+        return;
+    };
+    if let Err(error) = RUNTIME.block_on(fleet.stop()) {
+        eprintln!("the processes did not end in order: {error:#}");
+    }
+    let keep = std::env::var_os("JANGBU_TEST_KEEP").is_some();
+    if !keep && let Err(error) = stack.clean() {
+        eprintln!("the servers did not end in order: {error:#}");
+    }
+    if conclusion.has_failed() {
+        eprintln!("logs: {:?}", tests::process::logs());
+    }
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}
