@@ -1,6 +1,21 @@
-//! Tables and indices, made at deploy and never at run time.
+//! Tables and the search index, made at deploy.
 
-use crate::config::{Config, Given, Usage};
+use std::io::{Write, stdout};
+
+use ::schemas::CATALOG;
+use anyhow::Context;
+use projections::{
+    Pool, Projection, Tables,
+    products::Products,
+    search::{self, Layout, Search, Source},
+};
+use rdkafka::consumer::BaseConsumer;
+
+use super::kafka;
+use crate::{
+    config::{Config, Given, Usage},
+    log::native,
+};
 
 /// What `jangbu migrate` takes.
 pub const USAGE: Usage = Usage {
@@ -12,6 +27,44 @@ pub const USAGE: Usage = Usage {
 ///
 /// # Errors
 /// When a server does not answer, or refuses a change.
-pub async fn run(_config: &Config, _: &Given) -> anyhow::Result<bool> {
+pub async fn run(config: &Config, _: &Given) -> anyhow::Result<bool> {
+    let db = projections::connect(&config.mysql, config.mysql_connections).await;
+    let db = db.context("mysql")?;
+    projections::migrate(&db).await.context("mysql")?;
+    writeln!(stdout(), "tables are up to date")?;
+    match events_id(config) {
+        Ok(topic_id) => {
+            index(config, &db, topic_id).await?;
+            writeln!(stdout(), "the search index is up to date")?;
+        }
+        // Documents are bound to the log that they come from, so there must be one first.
+        Err(why) => writeln!(stdout(), "no search index before `jangbu topics apply`: {why}")?,
+    }
     Ok(true)
+}
+
+/// Makes the index version that indexers write, from the read model that is live.
+async fn index(config: &Config, db: &Pool, topic_id: String) -> anyhow::Result<()> {
+    let (search, version) = (Search::new(&config.opensearch)?, config.search_version);
+    let products = match search.source(version).await? {
+        Some(source) => source.products,
+        None => {
+            // Whatever the checkpoints say is gone with the index.
+            search::forget(db, version).await?;
+            Tables::active(db).await?.version(Products::NAME)
+        }
+    };
+    let layout = Layout {
+        shards: config.search_shards,
+        replicas: config.search_replicas,
+        ..Layout::default()
+    };
+    let source = Source { products, topic_id };
+    search.ensure_index(version, &source, layout).await.context("search index")
+}
+
+fn events_id(config: &Config) -> Result<String, String> {
+    let client: BaseConsumer =
+        kafka(config).asking("read_committed").create().map_err(|error| error.to_string())?;
+    Ok(native::topic_ids(&client, &[CATALOG.events.name], 10_000)?.concat())
 }
