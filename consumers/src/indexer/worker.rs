@@ -13,7 +13,7 @@ use projections::{
     search::{self, Change, Moved, PROJECTION, Source, TOPICS, Versioned, Written},
 };
 use schemas::CATALOG;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
     Surroundings,
@@ -168,7 +168,12 @@ impl Worker<'_> {
             let extent = Extent { topic_id: topic_id.clone(), start, end };
             let log = BTreeMap::from([(topic.to_owned(), extent)]);
             let taken = search::take(&self.around.db, self.around.version, partition, &log);
-            match self.around.runtime.block_on(timeout(ANSWER, taken)).context("mysql")? {
+            match self
+                .around
+                .runtime
+                .block_on(async { timeout(ANSWER, taken).await })
+                .context("mysql")?
+            {
                 Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
                 Err(EngineError::Refused(why)) => {
                     tracing::error!(partition, %why, "the partition is stopped");
@@ -178,6 +183,10 @@ impl Worker<'_> {
             }
         }
         self.go()
+    }
+
+    fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
+        self.around.runtime.block_on(async { timeout(ANSWER, answer).await })
     }
 
     /// Reads on, but not in partitions that are held.
@@ -214,7 +223,11 @@ impl Worker<'_> {
     ) -> anyhow::Result<(BTreeMap<i32, i64>, Vec<Versioned>)> {
         let begun = Instant::now();
         let reads = search::documents(&self.around.db, &self.tables, changes);
-        let reads = self.around.runtime.block_on(timeout(ANSWER, reads)).context("mysql")??;
+        let reads = self
+            .around
+            .runtime
+            .block_on(async { timeout(ANSWER, reads).await })
+            .context("mysql")??;
         progress::stage("index_read", begun);
         let covered = reads.iter().map(|(&partition, read)| (partition, read.next)).collect();
         Ok((covered, reads.into_values().flat_map(|read| read.documents).collect()))
@@ -224,7 +237,11 @@ impl Worker<'_> {
         faults::point("indexer.before_bulk");
         let begun = Instant::now();
         let bulk = self.around.search.bulk(self.around.version, documents);
-        let bulk = self.around.runtime.block_on(timeout(ANSWER, bulk)).context("opensearch")??;
+        let bulk = self
+            .around
+            .runtime
+            .block_on(async { timeout(ANSWER, bulk).await })
+            .context("opensearch")??;
         progress::stage("index_bulk", begun);
         progress::sent(&bulk.written, bulk.retried);
         for (versioned, written) in documents.iter().zip(&bulk.written) {
@@ -244,7 +261,8 @@ impl Worker<'_> {
         let (db, version, told) = (self.around.db.clone(), self.around.version, moves.clone());
         // On a task of its own: dropped halfway, a transaction could stay open in the pool.
         let advance = async move { search::advance(&db, version, &told).await };
-        let moved = timeout(ANSWER, self.around.runtime.spawn(advance));
+        let moved = self.around.runtime.spawn(advance);
+        let moved = async { timeout(ANSWER, moved).await };
         let moved = self.around.runtime.block_on(moved).context("mysql")???;
         progress::stage("index_checkpoint", begun);
         faults::point("indexer.after_checkpoint");
