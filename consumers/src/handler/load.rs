@@ -69,14 +69,14 @@ pub(super) fn cover(around: &Surroundings, owned: &mut Owned) {
             continue;
         }
         let read = snapshot::covered(&around.db, &around.tables, *number);
-        match around.runtime.block_on(read) {
+        match around.ask(read) {
             Ok(covered) if at_least(covered, partition.covered) => {
                 partition.cover(covered);
                 partition.evict_over(around.cache_max);
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "checkpoints cannot be read");
+                tracing::warn!(error = format!("{error:#}"), "checkpoints cannot be read");
                 return;
             }
         }
@@ -93,7 +93,7 @@ fn load(
     let aggregates: Vec<Uuid> = missing.aggregates.iter().copied().collect();
     let commands: Vec<CommandId> = missing.commands.iter().copied().collect();
     let load = snapshot::load(&around.db, &around.tables, number, &aggregates, &commands);
-    let loaded = around.runtime.block_on(load)?;
+    let loaded = around.ask(load)?;
     if !at_least(loaded.covered, relied) {
         bail!("the snapshot stands at {:?}, behind {relied:?}", loaded.covered);
     }

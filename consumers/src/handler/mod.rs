@@ -25,6 +25,9 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// How long MySQL may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(6);
+
 /// What a worker needs of the world.
 struct Surroundings {
     kafka: Kafka,
@@ -35,6 +38,18 @@ struct Surroundings {
     batch_max: usize,
     cache_max: usize,
     tail_max: usize,
+}
+
+impl Surroundings {
+    /// Waits for an answer of MySQL, but not for ever: a connection that was cut in the middle
+    /// may never say so, and meanwhile the group must be served.
+    fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, projections::Error>>,
+    ) -> anyhow::Result<T> {
+        let answer = async { tokio::time::timeout(ANSWER, question).await };
+        Ok(self.runtime.block_on(answer).context("mysql does not answer")??)
+    }
 }
 
 /// Runs until the shutdown. A worker that meets something unforeseen leaves the group, and another

@@ -52,10 +52,7 @@ fn one(
     let decisions = tail.high_watermark(CATALOG.decisions.name, partition)?;
     tail.wait_settled(CATALOG.events.name, partition, events, deadline)?;
     tail.wait_settled(CATALOG.decisions.name, partition, decisions, deadline)?;
-    let covered = around
-        .runtime
-        .block_on(snapshot::covered(&around.db, &around.tables, partition))
-        .context("reading checkpoints")?;
+    let covered = around.ask(snapshot::covered(&around.db, &around.tables, partition))?;
     let mut taken = Partition::new(next_command, covered);
     let first_event = covered.snapshot.min(covered.status_events);
     let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;
