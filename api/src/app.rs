@@ -150,5 +150,9 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
 /// Everything that is served.
 fn router(app: Shared) -> Router {
     let (routes, api) = openapi::routes().split_for_parts();
-    edge::wrap(routes.with_state(app).merge(docs::router(&api)))
+    let patience = edge::Patience {
+        read: app.read_wait + Duration::from_secs(6),
+        command: app.wait + Duration::from_secs(20),
+    };
+    edge::wrap(routes.with_state(app).merge(docs::router(&api)), patience)
 }

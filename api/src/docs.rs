@@ -16,7 +16,8 @@ const ONLY_OURS: &str =
 
 /// The routes.
 pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
-    let text: Arc<str> = serde_json::json!(api).to_string().into();
+    // Not through `Value`, which would lose the order in which the contract is told.
+    let text: Arc<str> = serde_json::to_string(api).unwrap_or_default().into();
     let json = move || {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) }

@@ -28,16 +28,31 @@ use crate::{
 
 /// How many requests may be under way at once.
 const MOST: usize = 4096;
-/// How long a request may take; longer than any wait that it may ask for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a request may take. Beyond what it may ask to wait for, a read needs the read models
+/// and a command its body and the log's acknowledgement, each with a limit of its own; so this one
+/// is met where a server hangs.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// For reads.
+    pub(crate) read: Duration,
+    /// For commands.
+    pub(crate) command: Duration,
+}
 
 /// Wraps every route, and the answers for paths and methods that there are not.
-pub(crate) fn wrap(router: Router) -> Router {
+pub(crate) fn wrap(router: Router, patience: Patience) -> Router {
+    let edge = Edge { patience, under_way: UnderWay::default() };
     router
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(UnderWay::default(), pass))
+        .layer(middleware::from_fn_with_state(edge, pass))
+}
+
+#[derive(Clone)]
+struct Edge {
+    patience: Patience,
+    under_way: UnderWay,
 }
 
 /// Requests under way.
@@ -62,18 +77,20 @@ impl Drop for Place {
     }
 }
 
-async fn pass(State(under_way): State<UnderWay>, mut request: Request, next: Next) -> Response {
+async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let call = Call::of(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(call);
-    let mut response = match under_way.enter() {
+    let mut response = match edge.under_way.enter() {
         None => ApiError::Overloaded.into_response(),
         Some(_place) => {
             let trace = call.trace.trace_id();
             let span = tracing::info_span!("request", request_id = %call.correlation, trace);
-            let answer = tokio::time::timeout(PATIENCE, next.run(request)).instrument(span);
+            let reads = request.method().is_safe();
+            let patience = if reads { edge.patience.read } else { edge.patience.command };
+            let answer = tokio::time::timeout(patience, next.run(request)).instrument(span);
             answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
         }
     };

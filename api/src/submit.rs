@@ -141,7 +141,10 @@ async fn first_decision(app: &App, origin: &Origin) -> Option<Outcome> {
             tracing::warn!(%error, "a keyed command was not looked up");
             None
         }
-        Err(_) => None,
+        Err(_) => {
+            tracing::warn!("a keyed command was not looked up in time");
+            None
+        }
     }
 }
 
