@@ -5,10 +5,10 @@
 pub enum Error {
     /// MySQL refused, or did not answer.
     #[error("mysql: {0}")]
-    Db(#[from] sqlx::Error),
+    Db(sqlx::Error),
     /// The static tables could not be brought up to date.
     #[error("mysql: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(sqlx::migrate::MigrateError),
     /// A stored value is not what this build writes.
     #[error("{column} holds what this build cannot read: {why}")]
     Corrupt {
@@ -26,6 +26,19 @@ pub enum Error {
     /// Not the name of a table of ours.
     #[error("{0:?} names no projection's table")]
     NoSuchTable(String),
+}
+
+// Not `#[from]`, which would make the cause a source and have it told twice.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Migrate(error)
+    }
 }
 
 impl Error {

@@ -11,7 +11,7 @@ use projections::{AnyProjection, Checkpoint, Logged};
 use super::now;
 use crate::{
     log::{Ends, Reader},
-    telemetry::{APPLIED, BATCH_RECORDS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE},
+    telemetry::{APPLIED, BATCH_RECORDS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE, STAGE_SECONDS},
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -43,12 +43,13 @@ impl Progress {
         split
     }
 
-    /// What was split has been applied.
-    pub(super) fn applied(&mut self) {
+    /// What was split has been applied, which took so long.
+    pub(super) fn applied(&mut self, took: Duration) {
         let (name, now) = (self.projection.name(), now());
         metrics::counter!(APPLIED, "projection" => name).increment(self.applying.len() as u64);
         let size = f64::from(u32::try_from(self.applying.len()).unwrap_or(u32::MAX));
         metrics::histogram!(BATCH_RECORDS, "stage" => "project", "projection" => name).record(size);
+        metrics::histogram!(STAGE_SECONDS, "stage" => "project", "projection" => name).record(took);
         let age = metrics::histogram!(PROJECTION_AGE, "projection" => name);
         for appended in self.applying.drain(..) {
             age.record(seconds(appended, now));

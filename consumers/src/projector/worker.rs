@@ -159,6 +159,7 @@ impl Worker {
 
     fn apply(&mut self, records: Vec<Logged>) -> anyhow::Result<()> {
         faults::point("projector.after_poll");
+        let began = Instant::now();
         let mut applied = JoinSet::new();
         for (partition, records) in self.progress.split(records) {
             let Some(Standing::At(believed)) = self.owned.get(&partition) else { continue };
@@ -182,7 +183,7 @@ impl Worker {
         }
         faults::point("projector.after_mysql_commit");
         if failure.is_none() {
-            self.progress.applied();
+            self.progress.applied(began.elapsed());
         }
         for (partition, stop) in &stops {
             self.count_break(stop);
