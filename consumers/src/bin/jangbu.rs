@@ -2,35 +2,35 @@
 
 use std::{
     io::{Write, stderr, stdout},
-    pin::Pin,
     process::ExitCode,
 };
 
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    telemetry,
+    records, status, telemetry,
 };
-
-type Running<'c> = Pin<Box<dyn Future<Output = anyhow::Result<bool>> + 'c>>;
 
 struct Command {
     words: &'static [&'static str],
     usage: &'static Usage,
-    run: for<'c> fn(&'c Config, &'c Given) -> Running<'c>,
+    /// Whether all is well.
+    run: fn(&Config, &Given) -> anyhow::Result<bool>,
 }
 
 const COMMANDS: &[Command] = &[
     Command {
         words: &["topics", "apply"],
         usage: &admin::USAGE,
-        run: |config, given| Box::pin(admin::run(config, given)),
+        run: |config, given| wait(admin::run(config, given)),
     },
     Command {
         words: &["migrate"],
         usage: &admin::migrate::USAGE,
-        run: |config, given| Box::pin(admin::migrate::run(config, given)),
+        run: |config, given| wait(admin::migrate::run(config, given)),
     },
+    Command { words: &["status"], usage: &status::USAGE, run: status::run },
+    Command { words: &["tail"], usage: &records::USAGE, run: records::run },
 ];
 
 fn main() -> ExitCode {
@@ -56,8 +56,11 @@ fn run() -> anyhow::Result<bool> {
     };
     let (config, given) = Config::load_with(command.usage, arguments)?;
     telemetry::log(&config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on((command.run)(&config, &given))
+    (command.run)(&config, &given)
+}
+
+fn wait(work: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<bool> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 fn overview() -> std::io::Result<()> {

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use domain::Timestamp;
 use rdkafka::{
-    Offset, TopicPartitionList,
+    Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
@@ -95,6 +96,16 @@ impl Tail {
         Ok(high)
     }
 
+    /// The log as readers may see it: from its first record to its last stable offset.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn bounds(&self, topic: &str, partition: i32) -> anyhow::Result<Bounds> {
+        let bounds = self.committed.fetch_watermarks(topic, partition, ANSWER);
+        let (next, end) = bounds.with_context(|| format!("the bounds of {topic} {partition}"))?;
+        Ok(Bounds { next, end })
+    }
+
     /// Waits until every record before `offset` is committed or aborted.
     ///
     /// # Errors
@@ -131,6 +142,17 @@ impl Tail {
         deadline: Instant,
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        self.read_while(topic, partition, bounds, deadline, |message| take(message).map(|()| true))
+    }
+
+    fn read_while(
+        &self,
+        topic: &str,
+        partition: i32,
+        bounds: Bounds,
+        deadline: Instant,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         if bounds.next >= bounds.end {
             return Ok(());
         }
@@ -142,14 +164,35 @@ impl Tail {
         result.with_context(|| format!("reading {topic} {partition} from {}", bounds.next))
     }
 
+    /// When the first committed record of `bounds` was appended. There may be none, although
+    /// offsets remain: markers and aborted records take offsets too.
+    ///
+    /// # Errors
+    /// When the broker is silent until `deadline`.
+    pub fn first(
+        &self,
+        topic: &str,
+        partition: i32,
+        bounds: Bounds,
+        deadline: Instant,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        let mut first = None;
+        self.read_while(topic, partition, bounds, deadline, |message| {
+            first = message.timestamp().to_millis().map(Timestamp);
+            Ok(false)
+        })?;
+        Ok(first)
+    }
+
     fn drain(
         &self,
         deadline: Instant,
-        take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+        take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         loop {
             match self.committed.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => take(&message)?,
+                Some(Ok(message)) if take(&message)? => {}
+                Some(Ok(_)) => return Ok(()),
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) if lost_position(&error) => return Err(error.into()),
                 Some(Err(error)) => tracing::warn!(%error, "reading the tail"),

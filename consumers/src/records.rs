@@ -1,0 +1,124 @@
+//! `jangbu tail`: the records of a topic as JSON lines, decoded.
+
+use std::{
+    io::{Write, stdout},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use domain::{Timestamp, product};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::{BorrowedMessage, Headers as _},
+};
+use schemas::{Codec, CodecError, Decision, Outcome, Records, Registry, TOPICS, Topic};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+use crate::{
+    config::{Config, Flag, Given, Usage},
+    log::{Decoder, Kafka},
+    shutdown::shutdown_signal,
+};
+
+/// What `jangbu tail` takes.
+pub const USAGE: Usage = Usage {
+    about: "jangbu tail: the records of a topic as JSON lines, until Ctrl-C.",
+    flags: &[
+        Flag { name: "topic", value: Some("NAME"), meaning: "Which; default catalog.events." },
+        Flag { name: "from-beginning", value: None, meaning: "Not only what comes from now on." },
+        Flag { name: "mall", value: Some("MALL"), meaning: "Only this mall's." },
+        Flag { name: "key", value: Some("ID"), meaning: "Only this aggregate's." },
+        Flag { name: "type", value: Some("NAME"), meaning: "Only records of this name." },
+    ],
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// When a server does not answer, or the topic is none of ours.
+pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let topic = topic(given.value("topic").unwrap_or("catalog.events"))?;
+    let runtime = Runtime::new()?;
+    let registry = Registry::new(&config.registry)?;
+    let codec = runtime.block_on(Codec::load(registry, &[topic])).context("schema registry")?;
+    let decoder = Decoder::new(Arc::new(codec), runtime.handle().clone());
+    let consumer = follow(config, &topic, given.has("from-beginning"))?;
+    let shutdown = shutdown_signal()?;
+    while !shutdown.requested() {
+        let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
+        let record = decoded(&decoder, &message?);
+        if wanted(&record, given) && writeln!(stdout(), "{record}").is_err() {
+            break; // whoever reads has seen enough
+        }
+    }
+    Ok(true)
+}
+
+fn topic(name: &str) -> anyhow::Result<Topic> {
+    let Some(topic) = TOPICS.into_iter().find(|topic| topic.name == name) else {
+        bail!("{name} is none of {:?}", TOPICS.map(|topic| topic.name));
+    };
+    Ok(topic)
+}
+
+fn follow(config: &Config, topic: &Topic, from_beginning: bool) -> anyhow::Result<BaseConsumer> {
+    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() };
+    let consumer: BaseConsumer = kafka.consumer().set("group.id", "jangbu-tail").create()?;
+    let mut from = TopicPartitionList::new();
+    let start = if from_beginning { Offset::Beginning } else { Offset::End };
+    for partition in 0..topic.partitions {
+        from.add_partition_offset(topic.name, partition, start)?;
+    }
+    consumer.assign(&from)?;
+    Ok(consumer)
+}
+
+fn wanted(record: &Value, given: &Given) -> bool {
+    let is = |flag: &str, value: &Value| given.value(flag).is_none_or(|wish| value == wish);
+    let name = given.value("type").is_none_or(|wish| {
+        record["type"]
+            .as_str()
+            .is_some_and(|name| name == wish || name.ends_with(&format!(".{wish}")))
+    });
+    name && is("key", &record["key"]) && is("mall", &record["headers"]["ce_mallid"])
+}
+
+fn decoded(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Value {
+    let (record, body) = match body(decoder, message) {
+        Ok((name, body)) => (Value::from(name), body),
+        Err(error) => (Value::Null, json!({ "undecodable": error.to_string() })),
+    };
+    json!({
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "appended": Timestamp(message.timestamp().to_millis().unwrap_or_default()).to_string(),
+        "key": message.key().map(String::from_utf8_lossy),
+        "type": record,
+        "headers": headers(message),
+        "body": body,
+    })
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Map<String, Value> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes));
+    headers.map(|header| (header.key.to_owned(), header.value.map_or(Value::Null, text))).collect()
+}
+
+fn body(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<(String, Value), CodecError> {
+    let frame = decoder.open(message.payload().unwrap_or_default())?;
+    let body = match (product::Event::decode(&frame)?, product::Command::decode(&frame)?) {
+        (Some(event), _) => event.to_json(),
+        (_, Some(command)) => command.to_json(),
+        _ => match (Decision::decode(&frame)?, Outcome::decode(&frame)?) {
+            (Some(decision), _) => decision.to_json(),
+            (_, Some(outcome)) => outcome.to_json(),
+            _ => Value::Null,
+        },
+    };
+    Ok((frame.record_name().to_owned(), body))
+}

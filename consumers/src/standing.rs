@@ -1,0 +1,245 @@
+//! Where every reader of the log stands: the handler, the projections, the search index.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use domain::Timestamp;
+use projections::{
+    ALL, Checkpoint, Pool, Tables, checkpoint,
+    search::{self, Search},
+};
+use rdkafka::consumer::BaseConsumer;
+use schemas::{CATALOG, Topic, topic::PARTITIONS};
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::{
+    config::Config,
+    log::{Bounds, Kafka, Tail, group_of_handler, group_of_projection},
+    shutdown::Shutdown,
+};
+
+mod members;
+
+pub use members::Owner;
+
+/// How long the brokers may take over one question.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Looks at a running system as nobody's member, and changes nothing.
+pub struct Observer {
+    pub(crate) runtime: Runtime,
+    pub(crate) tail: Tail,
+    pub(crate) db: Pool,
+    pub(crate) search: Search,
+    /// The versions that are live.
+    pub(crate) tables: Tables,
+    client: BaseConsumer,
+}
+
+/// How far a reader of the log has come.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    /// The handler, a projection, or the search index.
+    pub name: &'static str,
+    /// The version that is live; none for the handler.
+    pub version: Option<i32>,
+    /// Who reads which partitions.
+    pub owners: Vec<Owner>,
+    /// How far it has come in each partition.
+    pub partitions: Vec<At>,
+}
+
+/// How far a reader has come in a partition, over all topics that it reads.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct At {
+    /// The partition.
+    pub partition: i32,
+    /// The next offset to read.
+    pub next: i64,
+    /// The last stable offset.
+    pub end: i64,
+    /// Offsets still to go; 0 where only markers and aborted records are left.
+    pub behind: i64,
+    /// Age of the oldest record not yet read.
+    pub seconds: f64,
+    /// Whether it claims to have read what the log does not have.
+    pub beyond: bool,
+}
+
+/// A reader, and the next offset that it will take of each topic and partition.
+struct Reader {
+    name: &'static str,
+    version: Option<i32>,
+    group: String,
+    next: BTreeMap<(&'static str, i32), i64>,
+}
+
+impl Observer {
+    /// Connects to the brokers, MySQL and the search engine.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let runtime = Runtime::new()?;
+        let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() };
+        let db = runtime.block_on(projections::connect(&config.mysql, 2)).context("mysql")?;
+        let tables = runtime.block_on(Tables::active(&db)).context("mysql")?;
+        Ok(Self {
+            tail: Tail::of(&kafka, &group_of_handler(CATALOG.name))?,
+            client: kafka.asking("read_committed").create()?,
+            search: Search::new(&config.opensearch)?,
+            runtime,
+            db,
+            tables,
+        })
+    }
+
+    /// Where everybody stands now.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub fn standings(&self) -> anyhow::Result<Vec<Standing>> {
+        let mut readers = vec![self.handler()?];
+        for projection in ALL {
+            let (name, version) = (projection.name(), self.tables.version(projection.name()));
+            readers.push(self.projection(name, version, projection.topics())?);
+        }
+        if let Some(version) = self.runtime.block_on(self.search.live())? {
+            readers.push(self.projection(search::PROJECTION, version, search::TOPICS)?);
+        }
+        readers.iter().map(|reader| self.standing(reader)).collect()
+    }
+
+    /// The offset up to which the handler has decided each partition's commands.
+    ///
+    /// # Errors
+    /// When the brokers do not answer, or it was never told where to start.
+    pub fn decided(&self) -> anyhow::Result<Vec<i64>> {
+        let partitions: Vec<i32> = (0..PARTITIONS).collect();
+        self.tail.committed(CATALOG.commands.name, &partitions, Instant::now() + ANSWER)
+    }
+
+    /// Partitions in which a transaction is open, with how many records it holds back.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn open_transactions(&self) -> anyhow::Result<Vec<(&'static str, i32, i64)>> {
+        let mut open = vec![];
+        for topic in [CATALOG.events, CATALOG.decisions] {
+            for partition in 0..topic.partitions {
+                let stable = self.tail.bounds(topic.name, partition)?.end;
+                let held = self.tail.high_watermark(topic.name, partition)? - stable;
+                if held > 0 {
+                    open.push((topic.name, partition, held));
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    /// Waits, at most so long, until everybody has read everything; whether that is so.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub fn wait_for_rest(&self, wait: Duration, shutdown: &Shutdown) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
+            if !behind && self.open_transactions()?.is_empty() {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline || shutdown.requested() {
+                return Ok(false);
+            }
+            shutdown.sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Whether `next` leaves nothing unread below the end; if not, the first record's time.
+    pub(crate) fn unread(
+        &self,
+        topic: &str,
+        partition: i32,
+        bounds: Bounds,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        // The marker of the last transaction is no record, and the usual case.
+        if bounds.end - bounds.next <= 1 && topic != CATALOG.commands.name {
+            return Ok(None);
+        }
+        self.tail.first(topic, partition, bounds, Instant::now() + ANSWER)
+    }
+
+    fn handler(&self) -> anyhow::Result<Reader> {
+        let next = (0..PARTITIONS).map(|partition| (CATALOG.commands.name, partition));
+        let next = next.zip(self.decided()?).collect();
+        let group = group_of_handler(CATALOG.name);
+        Ok(Reader { name: "handler", version: None, group, next })
+    }
+
+    fn projection(
+        &self,
+        name: &'static str,
+        version: i32,
+        topics: &[Topic],
+    ) -> anyhow::Result<Reader> {
+        let checkpoints = checkpoint::read_all(&self.db, name, version);
+        let checkpoints: BTreeMap<i32, Checkpoint> = self.runtime.block_on(checkpoints)?;
+        let mut next = BTreeMap::new();
+        for topic in topics {
+            for partition in 0..topic.partitions {
+                let at = checkpoints.get(&partition).map_or(0, |at| at.next(topic.name));
+                next.insert((topic.name, partition), at);
+            }
+        }
+        let group = group_of_projection(name, version);
+        Ok(Reader { name, version: Some(version), group, next })
+    }
+
+    fn standing(&self, reader: &Reader) -> anyhow::Result<Standing> {
+        let mut partitions: BTreeMap<i32, At> = BTreeMap::new();
+        for ((topic, partition), next) in &reader.next {
+            let at = partitions.entry(*partition).or_default();
+            self.add(at, topic, *partition, *next)?;
+        }
+        Ok(Standing {
+            name: reader.name,
+            version: reader.version,
+            owners: members::of(&self.client, &reader.group)?,
+            partitions: partitions.into_values().collect(),
+        })
+    }
+
+    fn add(&self, at: &mut At, topic: &str, partition: i32, next: i64) -> anyhow::Result<()> {
+        let bounds = self.tail.bounds(topic, partition)?;
+        at.partition = partition;
+        at.next += next;
+        at.end += bounds.end;
+        at.beyond |= next > bounds.end;
+        if let Some(appended) = self.unread(topic, partition, Bounds { next, ..bounds })? {
+            at.behind += bounds.end - next;
+            at.seconds = at.seconds.max(age(appended));
+        }
+        Ok(())
+    }
+}
+
+impl Standing {
+    /// Offsets still to go, over all partitions.
+    pub fn behind(&self) -> i64 {
+        self.partitions.iter().map(|at| at.behind).sum()
+    }
+
+    /// The age of the oldest record not yet read.
+    pub fn seconds(&self) -> f64 {
+        self.partitions.iter().map(|at| at.seconds).fold(0.0, f64::max)
+    }
+}
+
+fn age(of: Timestamp) -> f64 {
+    let now = chrono::Utc::now().timestamp_millis();
+    Duration::from_millis(now.saturating_sub(of.0).max(0).unsigned_abs()).as_secs_f64()
+}
