@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{MySqlConnection, MySqlExecutor};
+use sqlx::{MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 
 use crate::error::Error;
 
@@ -146,6 +146,52 @@ pub async fn put(
     .bind(partition)
     .execute(transaction)
     .await?;
+    Ok(())
+}
+
+/// Like [`lock`], for some partitions at once, in their order: two that lock several cannot lock
+/// each other out.
+///
+/// # Errors
+/// [`Error`] when the server refuses, does not answer, or a lock is not to be had in time.
+pub(crate) async fn lock_all(
+    transaction: &mut MySqlConnection,
+    projection: &str,
+    version: i32,
+    partitions: impl Iterator<Item = i32>,
+) -> Result<BTreeMap<i32, Checkpoint>, Error> {
+    let text = "SELECT partition_no, offsets, appended FROM checkpoints WHERE projection = ";
+    let mut query = QueryBuilder::<MySql>::new(text);
+    query.push_bind(projection).push(" AND version = ").push_bind(version);
+    query.push(" AND partition_no IN (");
+    let mut list = query.separated(", ");
+    for partition in partitions {
+        list.push_bind(partition);
+    }
+    query.push(") ORDER BY partition_no FOR UPDATE");
+    let rows: Vec<(i32, String, i64)> = query.build_query_as().fetch_all(transaction).await?;
+    rows.into_iter().map(|(partition, o, at)| Ok((partition, parse(&o, at)?))).collect()
+}
+
+/// Moves checkpoints that this transaction has locked.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub(crate) async fn put_all(
+    transaction: &mut MySqlConnection,
+    projection: &str,
+    version: i32,
+    to: &[(i32, Checkpoint)],
+) -> Result<(), Error> {
+    let texts = to.iter().map(|(_, checkpoint)| text(checkpoint)).collect::<Result<Vec<_>, _>>()?;
+    let into = "INSERT INTO checkpoints (projection, version, partition_no, offsets, appended) ";
+    let mut query = QueryBuilder::<MySql>::new(into);
+    query.push_values(to.iter().zip(texts), |mut row, ((partition, checkpoint), offsets)| {
+        row.push_bind(projection).push_bind(version).push_bind(partition);
+        row.push_bind(offsets).push_bind(checkpoint.appended.0);
+    });
+    query.push(" AS new ON DUPLICATE KEY UPDATE offsets = new.offsets, appended = new.appended");
+    query.build().execute(transaction).await?;
     Ok(())
 }
 

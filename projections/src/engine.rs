@@ -41,6 +41,17 @@ pub struct Batch {
     pub next: BTreeMap<String, i64>,
 }
 
+/// A partition's part of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Share<'a> {
+    /// The partition.
+    pub partition: i32,
+    /// Where the worker believes it to stand.
+    pub believed: &'a Checkpoint,
+    /// What is to be applied on top.
+    pub batch: &'a Batch,
+}
+
 /// A topic's partition as the broker has it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -73,7 +84,7 @@ pub enum EngineError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{topic} [{partition}] at {offset}: {fault}")]
 pub struct Stop {
-    /// Its place in the batch; the records before it may be applied.
+    /// Its place among the records; those before it may be applied.
     pub place: usize,
     /// Its topic.
     pub topic: String,
@@ -210,16 +221,35 @@ impl Engine {
         believed: &Checkpoint,
         batch: &Batch,
     ) -> Result<Checkpoint, EngineError> {
-        let moved = moved(believed, batch)?;
+        let share = Share { partition, believed, batch };
+        let moved = self.apply_together(&[share]).await?;
+        moved.into_iter().next().map(|(_, checkpoint)| checkpoint).ok_or(EngineError::Superseded)
+    }
+
+    /// Applies batches of several partitions in one transaction, since what a transaction costs
+    /// hardly depends on what is in it. All of them are applied, or nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`]; where it is about one partition, the others can be applied without it.
+    pub async fn apply_together(
+        &self,
+        shares: &[Share<'_>],
+    ) -> Result<Vec<(i32, Checkpoint)>, EngineError> {
+        let to = |share: &Share<'_>| Ok((share.partition, moved(share.believed, share.batch)?));
+        let moved = shares.iter().map(to).collect::<Result<Vec<_>, Refused>>()?;
+        if moved.is_empty() {
+            return Ok(moved);
+        }
         let mut attempt = 1;
         loop {
-            match self.attempt(partition, believed, batch, &moved).await {
+            match self.attempt(shares, &moved).await {
                 Ok(()) => return Ok(moved),
                 Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
                     self.count_retry(&error);
                     // Spread, so that the same two do not meet again.
-                    let spread = u64::from(partition.unsigned_abs() % 7);
-                    tokio::time::sleep(Duration::from_millis((5 << attempt) + spread)).await;
+                    let spread = moved.iter().map(|(partition, _)| partition.unsigned_abs()).sum();
+                    let pause = (5 << attempt) + 3 * u64::from(u32::min(spread, 7));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
@@ -229,21 +259,20 @@ impl Engine {
 
     async fn attempt(
         &self,
-        partition: i32,
-        believed: &Checkpoint,
-        batch: &Batch,
-        moved: &Checkpoint,
+        shares: &[Share<'_>],
+        moved: &[(i32, Checkpoint)],
     ) -> Result<(), EngineError> {
         let (name, version) = (self.projection.name(), self.version);
+        let records: Vec<&Logged> = shares.iter().flat_map(|share| &share.batch.records).collect();
+        let partitions = shares.iter().map(|share| share.partition);
         let mut transaction = self.db.begin().await.map_err(Error::from)?;
-        let stored = checkpoint::lock(&mut transaction, name, version, partition).await?;
-        if stored.as_ref() != Some(believed) {
+        let stored = checkpoint::lock_all(&mut transaction, name, version, partitions).await?;
+        if shares.iter().any(|share| stored.get(&share.partition) != Some(share.believed)) {
             return Err(EngineError::Superseded);
         }
-        let applied =
-            self.projection.apply_all(&mut transaction, &self.table, &batch.records).await;
-        applied.map_err(|failed| stop(failed, &batch.records))?;
-        checkpoint::put(&mut transaction, name, version, partition, moved).await?;
+        let applied = self.projection.apply_all(&mut transaction, &self.table, &records).await;
+        applied.map_err(|failed| stop(failed, &records))?;
+        checkpoint::put_all(&mut transaction, name, version, moved).await?;
         (self.passing)("projector.before_mysql_commit");
         transaction.commit().await.map_err(Error::from)?;
         Ok(())
@@ -332,11 +361,11 @@ fn moved(believed: &Checkpoint, batch: &Batch) -> Result<Checkpoint, Refused> {
     Ok(moved)
 }
 
-fn stop(failed: Failed, records: &[Logged]) -> EngineError {
+fn stop(failed: Failed, records: &[&Logged]) -> EngineError {
     match failed {
         Failed::Db(error) => EngineError::Db(error),
         Failed::At(place, fault) => {
-            let Logged { topic, partition, offset, .. } = &records[place];
+            let Logged { topic, partition, offset, .. } = records[place];
             let (topic, partition, offset) = (topic.clone(), *partition, *offset);
             EngineError::Stop(Box::new(Stop { place, topic, partition, offset, fault }))
         }

@@ -9,6 +9,9 @@ pub enum Error {
     /// The static tables could not be brought up to date.
     #[error("mysql: {0}")]
     Migrate(sqlx::migrate::MigrateError),
+    /// MySQL did not answer in the time that was left.
+    #[error("mysql did not answer in time")]
+    Late,
     /// A stored value is not what this build writes.
     #[error("{column} holds what this build cannot read: {why}")]
     Corrupt {

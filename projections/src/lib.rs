@@ -23,7 +23,7 @@ mod store;
 mod table;
 
 pub use checkpoint::{Checkpoint, Consumed};
-pub use engine::{Batch, Engine, EngineError, Extent, Refused, Stop};
+pub use engine::{Batch, Engine, EngineError, Extent, Refused, Share, Stop};
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};
 pub use page::Page;

@@ -136,7 +136,7 @@ pub trait AnyProjection: Send + Sync {
         &'a self,
         transaction: &'a mut MySqlConnection,
         table: &'a TableName,
-        records: &'a [Logged],
+        records: &'a [&'a Logged],
     ) -> Step<'a>;
 }
 
@@ -154,12 +154,12 @@ impl<P: Projection> AnyProjection for P {
         &'a self,
         transaction: &'a mut MySqlConnection,
         table: &'a TableName,
-        records: &'a [Logged],
+        records: &'a [&'a Logged],
     ) -> Step<'a> {
         Box::pin(async move {
             let touched = touched::<P>(records)?;
             let states = store::load::<P>(transaction, table, touched).await.map_err(Failed::Db)?;
-            let states = fold::<P>(states, records)?;
+            let states = fold::<P>(states, records.iter().copied())?;
             store::store::<P>(transaction, table, &states).await.map_err(Failed::Db)
         })
     }
@@ -170,7 +170,7 @@ impl<P: Projection> AnyProjection for P {
 pub(crate) type States<P> = BTreeMap<Uuid, Option<<P as Projection>::State>>;
 
 /// The keys of `records`, with nothing known of them yet.
-fn touched<P: Projection>(records: &[Logged]) -> Result<States<P>, Failed> {
+fn touched<P: Projection>(records: &[&Logged]) -> Result<States<P>, Failed> {
     let mut keys = States::<P>::new();
     for (place, logged) in records.iter().enumerate() {
         if let Some(key) = P::key(logged).map_err(|fault| Failed::At(place, fault))? {
@@ -181,11 +181,11 @@ fn touched<P: Projection>(records: &[Logged]) -> Result<States<P>, Failed> {
 }
 
 /// Folds `records` in order into `states`.
-pub(crate) fn fold<P: Projection>(
+pub(crate) fn fold<'a, P: Projection>(
     mut states: States<P>,
-    records: &[Logged],
+    records: impl IntoIterator<Item = &'a Logged>,
 ) -> Result<States<P>, Failed> {
-    for (place, logged) in records.iter().enumerate() {
+    for (place, logged) in records.into_iter().enumerate() {
         let at = |fault| Failed::At(place, fault);
         let Some(key) = P::key(logged).map_err(at)? else { continue };
         let state = states.entry(key).or_insert(None);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::Timestamp;
-use projections::{AnyProjection, Checkpoint, Logged};
+use projections::{AnyProjection, Batch, Checkpoint, Logged};
 
 use super::now;
 use crate::{
@@ -34,11 +34,11 @@ impl Progress {
     }
 
     /// Splits a poll's records by partition.
-    pub(super) fn split(&mut self, records: Vec<Logged>) -> BTreeMap<i32, Vec<Logged>> {
+    pub(super) fn split(&mut self, records: Vec<Logged>) -> BTreeMap<i32, Batch> {
         self.applying = records.iter().map(|logged| logged.appended).collect();
-        let mut split: BTreeMap<i32, Vec<Logged>> = BTreeMap::new();
+        let mut split: BTreeMap<i32, Batch> = BTreeMap::new();
         for logged in records {
-            split.entry(logged.partition).or_default().push(logged);
+            split.entry(logged.partition).or_default().records.push(logged);
         }
         split
     }

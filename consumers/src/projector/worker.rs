@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use projections::{Batch, Checkpoint, Engine, EngineError, Extent, Logged, Stop};
-use tokio::{runtime::Handle, task::JoinSet, time::timeout};
+use projections::{Batch, Checkpoint, Engine, EngineError, Extent, Logged, Share, Stop};
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{Surroundings, progress::Progress};
 use crate::{
@@ -141,7 +141,7 @@ impl Worker {
                 let (start, end) = self.reader.bounds(topic.name, *partition)?;
                 log.insert(topic.name.to_owned(), Extent { topic_id, start, end });
             }
-            match self.runtime.block_on(self.engine.take(*partition, &log)) {
+            match answered(&self.runtime, self.engine.take(*partition, &log)) {
                 Ok(checkpoint) => {
                     let next = |topic: &str| checkpoint.next(topic);
                     from.extend(topics.iter().map(|t| ((t.name, *partition), next(t.name))));
@@ -160,41 +160,52 @@ impl Worker {
     fn apply(&mut self, records: Vec<Logged>) -> anyhow::Result<()> {
         faults::point("projector.after_poll");
         let began = Instant::now();
-        let mut applied = JoinSet::new();
-        for (partition, records) in self.progress.split(records) {
-            let Some(Standing::At(believed)) = self.owned.get(&partition) else { continue };
-            let (engine, believed) = (Arc::clone(&self.engine), believed.clone());
-            let step = async move {
-                let step = step(&engine, partition, believed, records);
-                (partition, timeout(ANSWER, step).await)
-            };
-            applied.spawn_on(step, &self.runtime);
-        }
-        let (mut stops, mut failure) = (vec![], None);
-        while let Some(joined) = self.runtime.block_on(applied.join_next()) {
-            match joined? {
-                (partition, Ok(Ok(Applied { checkpoint, stop }))) => {
-                    self.owned.insert(partition, Standing::At(checkpoint));
-                    stops.extend(stop.map(|stop| (partition, stop)));
-                }
-                (_, Ok(Err(error))) => failure = Some(anyhow::Error::from(error)),
-                (_, Err(late)) => failure = Some(late.into()),
-            }
+        let batches = self.progress.split(records);
+        match self.together(&batches) {
+            Ok(moved) => self.moved(moved),
+            Err(EngineError::Db(error)) => return Err(error.into()),
+            // One of them cannot go on; which one shows when each is applied alone.
+            Err(_) => self.one_by_one(batches)?,
         }
         faults::point("projector.after_mysql_commit");
-        if failure.is_none() {
-            self.progress.applied(began.elapsed());
+        self.progress.applied(began.elapsed());
+        Ok(())
+    }
+
+    fn together(
+        &self,
+        batches: &BTreeMap<i32, Batch>,
+    ) -> Result<Vec<(i32, Checkpoint)>, EngineError> {
+        let share = |(partition, batch)| match self.owned.get(partition)? {
+            Standing::At(believed) => Some(Share { partition: *partition, believed, batch }),
+            // Nothing of it is read, so this is what was left in a queue.
+            Standing::Unknown | Standing::Stopped => None,
+        };
+        let shares: Vec<Share<'_>> = batches.iter().filter_map(share).collect();
+        answered(&self.runtime, self.engine.apply_together(&shares))
+    }
+
+    fn one_by_one(&mut self, batches: BTreeMap<i32, Batch>) -> anyhow::Result<()> {
+        for (partition, mut batch) in batches {
+            let Some(Standing::At(believed)) = self.owned.get(&partition) else { continue };
+            match answered(&self.runtime, self.engine.apply(partition, believed, &batch)) {
+                Ok(checkpoint) => self.moved([(partition, checkpoint)]),
+                Err(EngineError::Stop(stop)) => {
+                    batch.records.truncate(stop.place);
+                    answered(&self.runtime, self.engine.apply(partition, believed, &batch))?;
+                    self.count_break(&stop);
+                    self.stop(partition, &stop);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        for (partition, stop) in &stops {
-            self.count_break(stop);
-            self.stop(*partition, stop);
-        }
-        match failure {
-            Some(error) => Err(error),
-            None if stops.is_empty() => Ok(()),
-            // The others go on, from where they are; what was prefetched is read again.
-            None => self.take(),
-        }
+        // The others go on from where they are; what was prefetched is read again.
+        self.take()
+    }
+
+    fn moved(&mut self, to: impl IntoIterator<Item = (i32, Checkpoint)>) {
+        let standing = |(partition, checkpoint)| (partition, Standing::At(checkpoint));
+        self.owned.extend(to.into_iter().map(standing));
     }
 
     fn stop(&mut self, partition: i32, why: &dyn std::error::Error) {
@@ -221,26 +232,11 @@ impl Worker {
     }
 }
 
-struct Applied {
-    checkpoint: Checkpoint,
-    stop: Option<Box<Stop>>,
-}
-
-/// Applies `records`, or, where one of them cannot be, all those before it.
-async fn step(
-    engine: &Engine,
-    partition: i32,
-    believed: Checkpoint,
-    records: Vec<Logged>,
-) -> Result<Applied, EngineError> {
-    let mut batch = Batch { records, next: BTreeMap::new() };
-    match engine.apply(partition, &believed, &batch).await {
-        Ok(checkpoint) => Ok(Applied { checkpoint, stop: None }),
-        Err(EngineError::Stop(stop)) => {
-            batch.records.truncate(stop.place);
-            let checkpoint = engine.apply(partition, &believed, &batch).await?;
-            Ok(Applied { checkpoint, stop: Some(stop) })
-        }
-        Err(error) => Err(error),
-    }
+/// Waits for the engine, within bounds: who polls too late loses the partitions.
+fn answered<T>(
+    runtime: &Handle,
+    step: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    let step = runtime.block_on(async { timeout(ANSWER, step).await });
+    step.unwrap_or(Err(EngineError::Db(projections::Error::Late)))
 }

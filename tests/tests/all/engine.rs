@@ -12,7 +12,7 @@ use domain::{
     product::{Event, ProductRegistered, ProductRepriced},
 };
 use projections::{
-    ALL, Batch, Checkpoint, Engine, EngineError, Extent, Fact, Fault, Logged, Pool, Refused,
+    ALL, Batch, Checkpoint, Engine, EngineError, Extent, Fact, Fault, Logged, Pool, Refused, Share,
     Tables, history, products,
 };
 use schemas::{CATALOG, EventMessage, Origin, Traceparent};
@@ -175,6 +175,35 @@ pub(crate) async fn a_gap_stops_before_it(world: &mut World) -> Result<()> {
         engine.apply(PARTITION, &believed, &batch(&events[..stop.place])).await?;
     }
     scene.strike().await
+}
+
+/// Partitions that share a transaction move together; one that cannot holds the others up no longer
+/// than until they are applied alone.
+pub(crate) async fn partitions_move_together_or_not_at_all(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9009).await?;
+    let engine = scene.engine("snapshot")?;
+    let (mut left, right): (Vec<_>, Vec<_>) =
+        events(4, 3)?.into_iter().partition(|logged| logged.offset % 4 < 2);
+    let believed = [engine.take(2, &log(1000)).await?, engine.take(3, &log(1000)).await?];
+    let first = [batch(&left[..2]), batch(&right[..2])];
+    let moved = engine.apply_together(&shares(&believed, &first)).await?;
+    let [(2, one), (3, other)] = moved.as_slice() else { bail!("{moved:?}") };
+    left.remove(2);
+    let (believed, next) = ([one.clone(), other.clone()], [batch(&left[2..]), batch(&right[2..])]);
+    let stopped = engine.apply_together(&shares(&believed, &next)).await;
+    ensure!(matches!(stopped, Err(EngineError::Stop(_))), "{stopped:?}");
+    ensure!(engine.take(3, &log(1000)).await? == believed[1], "the other partition moved");
+    engine.apply(3, &believed[1], &next[1]).await?;
+    let again = engine.apply_together(&shares(&believed, &next)).await;
+    ensure!(matches!(again, Err(EngineError::Superseded)), "{again:?}");
+    scene.strike().await
+}
+
+fn shares<'a>(believed: &'a [Checkpoint; 2], batches: &'a [Batch; 2]) -> [Share<'a>; 2] {
+    let share =
+        |partition, at: usize| Share { partition, believed: &believed[at], batch: &batches[at] };
+    [share(2, 0), share(3, 1)]
 }
 
 /// A log that is not the one that was applied is refused.
