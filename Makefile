@@ -58,7 +58,6 @@ avro:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test avro the_committed
 
 openapi:
-	@mkdir -p tests/snapshots
 	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_api_is_described
 
 .venv/installed: tests/requirements.txt

@@ -91,6 +91,22 @@ impl Client {
         }
     }
 
+    /// Reads `path` until it shows the write that answered `token`.
+    ///
+    /// # Errors
+    /// When it does not within a minute, or is not to be read at all.
+    pub async fn see(&self, path: &str, token: &str) -> Result<Answer> {
+        see(|| self.get(path).seeing(token)).await
+    }
+
+    /// As [`Client::see`], for a search.
+    ///
+    /// # Errors
+    /// When it does not within a minute, or is not to be read at all.
+    pub async fn find(&self, words: &str, token: &str) -> Result<Answer> {
+        see(|| self.search(words).seeing(token)).await
+    }
+
     /// Registers a product and returns its id and the token of the write.
     ///
     /// # Errors
@@ -99,6 +115,17 @@ impl Client {
         let answer = self.post("/products", body).send().await?;
         ensure!(answer.status == 201, "register: {answer:?}");
         Ok((answer.text("/id")?, answer.header("consistency-token")?))
+    }
+}
+
+async fn see(read: impl Fn() -> Request) -> Result<Answer> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = read().send().await?;
+        if answer.status != 503 || Instant::now() > deadline {
+            return answer.expect(200);
+        }
+        sleep(BETWEEN_TRIES).await;
     }
 }
 

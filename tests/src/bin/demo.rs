@@ -12,13 +12,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::{Answer, Client, Fleet, Role, Stack, stack::root, until};
+use tests::{Answer, Client, Fleet, Role, Stack, stack::root};
 use tokio::{signal::ctrl_c, task::JoinSet};
 
 const STACK: &str = "dev";
 const PORT: u16 = 8080;
 const AT_ONCE: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -97,11 +96,11 @@ async fn write(client: &Client, products: Vec<Value>) -> Result<()> {
     println!("\n{count} products registered in {took:.1?}: {:.0}/s", rate(count, took));
     let last = tokens.iter().map(|(id, token)| (format!("/products/{id}"), token));
     for (path, token) in last {
-        see(async || client.get(&path).seeing(token).send().await).await?;
+        client.see(&path, token).await?;
     }
     println!("all of them in MySQL after {:.1?}", begin.elapsed());
     for (_, token) in &tokens {
-        see(async || client.search("청소기").seeing(token).send().await).await?;
+        client.find("청소기", token).await?;
     }
     println!("all of them in the search after {:.1?}", begin.elapsed());
     Ok(())
@@ -120,7 +119,7 @@ async fn change_prices(client: &Client, product: &Value) -> Result<String> {
         token = answer.expect(200)?.header("consistency-token")?;
     }
     let path = format!("/products/{id}/history");
-    see(async || client.get(&path).seeing(&token).send().await).await?;
+    client.see(&path, &token).await?;
     Ok(id)
 }
 
@@ -164,15 +163,6 @@ fn addresses(fleet: &Fleet, stack: &Stack) -> Result<()> {
         println!("{name:<14} {}", stack.address(key)?);
     }
     Ok(())
-}
-
-/// Reads until what was written is visible.
-async fn see(read: impl AsyncFn() -> Result<Answer>) -> Result<()> {
-    until("the write is visible", PATIENCE, async || {
-        let answer = read().await?;
-        if answer.status == 503 { Ok(None) } else { answer.expect(200).map(|_| Some(())) }
-    })
-    .await
 }
 
 fn rate(count: usize, took: Duration) -> f64 {

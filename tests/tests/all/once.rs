@@ -29,7 +29,7 @@ pub(crate) async fn one_key_makes_one_product_though_its_handler_dies(
         ensure!(answer.header("etag")? == "\"1\"");
     }
     let (id, token) = (first.text("/id")?, first.header("consistency-token")?);
-    client.get(&format!("/products/{id}/history")).seeing(&token).send().await?.expect(200)?;
+    client.see(&format!("/products/{id}/history"), &token).await?;
     ensure!(history(&client, &id).await?.len() == 1);
 
     body["name"] = "다른 청소기".into();

@@ -58,7 +58,7 @@ async fn outage(
 ) -> Result<()> {
     let client = world.client.clone();
     let (id, token) = client.register(&samples::vacuum()).await?;
-    client.search("청소기").seeing(&token).send().await?.expect(200)?;
+    client.find("청소기", &token).await?;
     let mut load = Load::start(&client, 4);
     load.until_decided(50, PATIENCE).await?;
 
@@ -77,8 +77,8 @@ async fn outage(
     report.check(&client).await?;
     until_true("reads and searches see a new write", PATIENCE, async || {
         let (id, token) = client.register(&samples::vacuum()).await?;
-        client.get(&format!("/products/{id}")).seeing(&token).send().await?.expect(200)?;
-        let found = client.search("청소기").seeing(&token).send().await?.expect(200)?;
+        client.see(&format!("/products/{id}"), &token).await?;
+        let found = client.find("청소기", &token).await?;
         Ok(found.body.to_string().contains(&id))
     })
     .await?;

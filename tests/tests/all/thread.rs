@@ -17,14 +17,14 @@ pub(crate) async fn a_product_goes_all_the_way(world: &mut World) -> Result<()> 
     ensure!(answer.header("etag")? == "\"1\"" && answer.number("/version")? == 1);
     ensure!(answer.header("location")? == format!("/v1/demo/products/{id}"));
 
-    let shown = client.get(&format!("/products/{id}")).seeing(&token).send().await?.expect(200)?;
+    let shown = client.see(&format!("/products/{id}"), &token).await?;
     ensure!(shown.header("etag")? == "\"1\"");
     ensure!(shown.header("projection-lag")?.parse::<f64>()? < 10.0);
     ensure!(shown.text("/name")? == "무선청소기 V12" && shown.number("/version")? == 1);
     ensure!(shown.number("/list_price/minor")? == 199_000);
 
     // 무선청소기 is one word to whoever typed it; a shopper types a part of it.
-    let found = client.search("청소기").seeing(&token).send().await?.expect(200)?;
+    let found = client.find("청소기", &token).await?;
     ensure!(found.body.to_string().contains(&id), "{found:?}");
 
     let told = history(client, &id).await?;
@@ -51,7 +51,7 @@ pub(crate) async fn a_change_may_name_the_version_it_means(world: &mut World) ->
     let unchanged = reprice(5_000).send().await?.expect(200)?;
     ensure!(unchanged.text("/verdict")? == "UNCHANGED" && unchanged.number("/version")? == 2);
     let token = unchanged.header("consistency-token")?;
-    let shown = client.get(&format!("/products/{id}")).seeing(&token).send().await?.expect(200)?;
+    let shown = client.see(&format!("/products/{id}"), &token).await?;
     ensure!(shown.number("/list_price/minor")? == 5_000);
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(crate) async fn a_revision_reaches_the_search(world: &mut World) -> Result<(
     let answer = client.post(&format!("/products/{id}/revise"), &body).send().await?.expect(200)?;
     let token = answer.header("consistency-token")?;
     for words in ["드라이버", "screwdrivers"] {
-        let found = client.search(words).seeing(&token).send().await?.expect(200)?;
+        let found = client.find(words, &token).await?;
         let hit = |hit: &&Value| hit["id"] == id.as_str();
         let hits = found.body["hits"].as_array().context("no hits")?;
         let hit = hits.iter().find(hit).with_context(|| format!("{words} finds {hits:?}"))?;
@@ -114,14 +114,14 @@ pub(crate) async fn a_mall_never_sees_another(world: &mut World) -> Result<()> {
     let client = &world.client;
     let (id, token) = client.register(&samples::vacuum()).await?;
     let path = format!("/products/{id}");
-    client.get(&path).seeing(&token).send().await?.expect(200)?;
+    client.see(&path, &token).await?;
     let other = client.with("other", "other-key");
     for hidden in [path.clone(), format!("{path}/history")] {
         other.get(&hidden).send().await?.expect(404)?;
     }
     let reprice = other.post(&format!("{path}/reprice"), &samples::reprice(1));
     ensure!(reprice.send().await?.expect(404)?.text("/code")? == "PRODUCT_NOT_FOUND");
-    let found = other.search("청소기").seeing(&token).send().await?.expect(200)?;
+    let found = other.find("청소기", &token).await?;
     ensure!(!found.body.to_string().contains(&id), "{found:?}");
     for stranger in [client.with("other", "demo-key"), client.with("nowhere", "demo-key")] {
         ensure!(stranger.get(&path).send().await?.expect(403)?.text("/code")? == "FORBIDDEN");
@@ -135,13 +135,13 @@ pub(crate) async fn pages_show_each_product_once(world: &mut World) -> Result<()
     let (mut registered, mut token) = (BTreeSet::new(), String::new());
     for number in 0..25 {
         let (id, of_it) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
-        client.get(&format!("/products/{id}")).seeing(&of_it).send().await?.expect(200)?;
+        client.see(&format!("/products/{id}"), &of_it).await?;
         (_, token) = (registered.insert(id), of_it);
     }
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {
         let path = format!("/products?limit=10{after}");
-        let page = client.get(&path).seeing(&token).send().await?.expect(200)?;
+        let page = client.see(&path, &token).await?;
         let items = page.body["items"].as_array().context("no items")?;
         seen.extend(items.iter().filter_map(|item| item["id"].as_str().map(str::to_owned)));
         let Some(next) = page.body["next"].as_str() else { break };

@@ -32,7 +32,7 @@ pub(crate) async fn everything_agrees(world: &mut World) -> Result<()> {
 pub(crate) async fn a_changed_row_is_found(world: &mut World) -> Result<()> {
     let (id, token) = world.client.register(&samples::vacuum()).await?;
     let path = format!("/products/{id}");
-    world.client.get(&path).seeing(&token).send().await?.expect(200)?;
+    world.client.see(&path, &token).await?;
     finds_nothing(world).await?;
     set_price(world, &id, 1).await?;
     let (status, printed) = world.fleet.jangbu(&["verify"])?;
@@ -55,7 +55,7 @@ pub(crate) async fn a_doubled_event_stops_its_partition_and_is_found(
     world: &mut World,
 ) -> Result<()> {
     let (id, token) = world.client.register(&samples::vacuum()).await?;
-    world.client.get(&format!("/products/{id}")).seeing(&token).send().await?.expect(200)?;
+    world.client.see(&format!("/products/{id}"), &token).await?;
     double_last_event(world.stack.address("JANGBU_KAFKA")?, &id)?;
     let projector: &Process = world.fleet.process(Role::Projector)?;
     until("the projector stops the partition", Duration::from_secs(20), async || {
