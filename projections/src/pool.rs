@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
+use sqlx::{
+    Connection, Executor, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
 
 use crate::{
     error::Error,
@@ -22,6 +25,9 @@ const SESSION: &str = "SET SESSION transaction_isolation = 'READ-COMMITTED', wai
 const IDLE: Duration = Duration::from_secs(5);
 /// A connection used a moment ago is not asked whether it still lives.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Statements that a connection keeps prepared: all the sizes that there are, of every projection.
+const STATEMENTS: usize = 256;
 
 /// Opens a pool of at most `connections`.
 ///
@@ -44,7 +50,8 @@ pub async fn connect(url: &str, connections: u32) -> Result<Pool, Error> {
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(SESSION).await.map(drop) })
         });
-    Ok(pool.connect(url).await?)
+    let options: MySqlConnectOptions = url.parse()?;
+    Ok(pool.connect_with(options.statement_cache_capacity(STATEMENTS)).await?)
 }
 
 /// Brings the static tables up to date, and makes version 1 of each set of projections, live where

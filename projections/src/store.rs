@@ -12,7 +12,7 @@ use crate::{
 
 const KEYS: [usize; 7] = [1, 4, 16, 64, 256, 1024, 4096];
 pub(crate) const MOST_KEYS: usize = KEYS[KEYS.len() - 1];
-const ROWS: [usize; 4] = [512, 64, 8, 1];
+const ROWS: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 /// Well below `max_allowed_packet`.
 const STATEMENT_BYTES: usize = 8 << 20;
 

@@ -10,7 +10,7 @@ use std::{
 use projections::{Batch, Checkpoint, Engine, EngineError, Extent, Logged, Share, Stop};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{Surroundings, progress::Progress};
+use super::{Surroundings, progress::Progress, rest::Rest};
 use crate::{
     faults,
     log::{Polled, Reader, group_of_projection},
@@ -37,9 +37,11 @@ pub(super) fn run(
     let decoder = around.decoder.clone();
     let reader = Reader::subscribe(&around.kafka, &group, projection.topics(), decoder)?;
     let progress = Progress::new(projection, around.ends.clone());
+    let rest = Rest::new(&around.kafka, &group, around.ends.clone())?;
     let (engine, runtime) = (Arc::clone(engine), around.runtime.clone());
     let owned = BTreeMap::new();
-    let mut worker = Worker { engine, runtime, reader, owned, failures: 0, again: None, progress };
+    let mut worker =
+        Worker { engine, runtime, reader, owned, failures: 0, again: None, progress, rest };
     while !shutdown.requested() {
         worker.turn()?;
     }
@@ -56,6 +58,7 @@ struct Worker {
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
     progress: Progress,
+    rest: Rest,
 }
 
 /// Where a partition stands.
@@ -67,6 +70,14 @@ enum Standing {
     /// A record cannot be applied. It is not read any further until it is assigned anew: only a
     /// person can tell whether the log or this build is at fault.
     Stopped,
+}
+
+/// The partitions that are being read, and where they stand.
+fn standing(owned: &BTreeMap<i32, Standing>) -> impl Iterator<Item = (i32, &Checkpoint)> {
+    owned.iter().filter_map(|(partition, standing)| match standing {
+        Standing::At(checkpoint) => Some((*partition, checkpoint)),
+        Standing::Unknown | Standing::Stopped => None,
+    })
 }
 
 impl Worker {
@@ -81,15 +92,29 @@ impl Worker {
                 self.attempt(Self::take)?;
             }
             Ok(Polled::Revoked) => self.own(&[]),
-            Ok(Polled::Records(records)) if records.is_empty() => {}
+            Ok(Polled::Records(records)) if records.is_empty() => {
+                if self.again.is_none() {
+                    self.attempt(Self::pass)?;
+                }
+            }
             Ok(Polled::Records(records)) => self.attempt(|worker| worker.apply(records))?,
             Err(error) => self.attempt(|_| Err(error))?,
         }
-        let at = self.owned.iter().filter_map(|(partition, standing)| match standing {
-            Standing::At(checkpoint) => Some((*partition, checkpoint)),
-            Standing::Unknown | Standing::Stopped => None,
-        });
-        self.progress.tell(&self.reader, at);
+        self.progress.tell(&self.reader, standing(&self.owned));
+        Ok(())
+    }
+
+    /// Moves the checkpoints over what holds no record.
+    fn pass(&mut self) -> anyhow::Result<()> {
+        let topics = self.engine.projection().topics();
+        match self.rest.passable(topics, standing(&self.owned)) {
+            Ok(passable) => {
+                let moved = self.together(&passable)?;
+                self.moved(moved);
+            }
+            // Nothing was touched, and it is looked at again in a second.
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "the end is not known"),
+        }
         Ok(())
     }
 

@@ -1,0 +1,71 @@
+//! Offsets that hold no record: the markers of transactions, and what aborted ones left behind. The
+//! reader never delivers them, so at the end of a log the checkpoint would stay below it for ever.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use projections::{Batch, Checkpoint};
+use schemas::Topic;
+
+use crate::log::{Bounds, Ends, Kafka, Tail};
+
+/// How long a checkpoint stands still below the end before anybody looks why.
+const STILL: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Looks at what is left of the log where nothing moves.
+pub(super) struct Rest {
+    ends: Ends,
+    tail: Tail,
+    looked: Instant,
+    still: BTreeMap<(&'static str, i32), (i64, Instant)>,
+}
+
+impl Rest {
+    pub(super) fn new(kafka: &Kafka, group: &str, ends: Ends) -> anyhow::Result<Self> {
+        let tail = Tail::of(kafka, group)?;
+        Ok(Self { ends, tail, looked: Instant::now(), still: BTreeMap::new() })
+    }
+
+    /// For each partition of `at` how far its topics hold no record: batches without any.
+    ///
+    /// The end is asked for before the log is read up to it, so a record that comes later lies
+    /// beyond it and is not passed over.
+    pub(super) fn passable<'a>(
+        &mut self,
+        topics: &[Topic],
+        at: impl Iterator<Item = (i32, &'a Checkpoint)>,
+    ) -> anyhow::Result<BTreeMap<i32, Batch>> {
+        let mut passable: BTreeMap<i32, Batch> = BTreeMap::new();
+        if self.looked.elapsed() < EVERY {
+            return Ok(passable);
+        }
+        self.looked = Instant::now();
+        for (partition, checkpoint) in at {
+            for topic in topics {
+                let next = checkpoint.next(topic.name);
+                let Some(end) = self.stands_below(topic.name, partition, next) else { continue };
+                let (bounds, deadline) = (Bounds { next, end }, Instant::now() + ANSWER);
+                if self.tail.first(topic.name, partition, bounds, deadline)?.is_none() {
+                    let batch = passable.entry(partition).or_default();
+                    batch.next.insert(topic.name.to_owned(), end);
+                }
+            }
+        }
+        Ok(passable)
+    }
+
+    /// The end of the log, where `next` has been standing below it.
+    fn stands_below(&mut self, topic: &'static str, partition: i32, next: i64) -> Option<i64> {
+        let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
+        let (at, since) = self.still.entry((topic, partition)).or_insert((next, Instant::now()));
+        if behind == 0 || *at != next {
+            (*at, *since) = (next, Instant::now());
+        }
+        let stands = since.elapsed() >= STILL;
+        self.ends.end(topic, partition).filter(|_| stands)
+    }
+}
