@@ -13,3 +13,4 @@ pub mod shutdown;
 pub mod standing;
 pub mod status;
 pub mod telemetry;
+pub mod verify;

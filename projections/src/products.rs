@@ -251,6 +251,17 @@ pub async fn by_ids(
     Ok(products)
 }
 
+/// How many products there are, of all malls; for processes, never for a request.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn count(db: impl MySqlExecutor<'_>, tables: &Tables) -> Result<u64, Error> {
+    let table = tables.table(Products::NAME)?;
+    let text = table.statement("SELECT COUNT(*) FROM {table}", 0, 0);
+    let count: i64 = sqlx::query_scalar(text).fetch_one(db).await?;
+    Ok(count.unsigned_abs())
+}
+
 /// At most `limit` products of `mall`, in the order of their registration, beginning after `after`.
 /// A product keeps its place in that order for ever, so no page skips or repeats one.
 ///

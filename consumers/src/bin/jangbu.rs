@@ -8,7 +8,7 @@ use std::{
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    records, status, telemetry,
+    records, status, telemetry, verify,
 };
 
 struct Command {
@@ -31,6 +31,7 @@ const COMMANDS: &[Command] = &[
     },
     Command { words: &["status"], usage: &status::USAGE, run: status::run },
     Command { words: &["tail"], usage: &records::USAGE, run: records::run },
+    Command { words: &["verify"], usage: &verify::USAGE, run: verify::run },
 ];
 
 fn main() -> ExitCode {

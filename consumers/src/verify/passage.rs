@@ -1,0 +1,121 @@
+//! One partition of every topic of a context, read in the order that makes it comparable.
+
+use std::time::{Duration, Instant};
+
+use projections::{Fact, Logged};
+use rdkafka::message::BorrowedMessage;
+use schemas::{CATALOG, HeaderSource, Origin, topic::PARTITIONS};
+use uuid::Uuid;
+
+use super::{Checks, ledger::Ledger};
+use crate::{
+    log::{Bounds, Decoder, MessageHeaders, key_of},
+    standing::{ANSWER, Observer},
+};
+
+/// A partition that was read.
+pub(super) struct Passage {
+    pub(super) ledger: Ledger,
+    /// Commands before this offset have been decided.
+    pub(super) decided: i64,
+    /// The end of the events that were read.
+    pub(super) events_end: i64,
+    pub(super) records: u64,
+}
+
+/// Reading itself has no limit of its own, but silence has.
+const READING: Duration = Duration::from_secs(3600);
+
+/// Reads the partition. What counts as decided is fixed first, then the ends of what decides, then
+/// the end of the commands: so a command that counts has its decision in sight, and a decision in
+/// sight has its command in sight, whatever goes on meanwhile.
+pub(super) fn read(
+    observer: &Observer,
+    decoder: &Decoder,
+    partition: i32,
+    checks: &mut Checks,
+) -> anyhow::Result<Passage> {
+    let decided = observer.decided()?[usize::try_from(partition)?];
+    let decisions = settled(observer, CATALOG.decisions.name, partition)?;
+    let events = settled(observer, CATALOG.events.name, partition)?;
+    let commands = observer.tail.bounds(CATALOG.commands.name, partition)?;
+    // Nothing was deleted yet, so every decision must have its command.
+    let complete = commands.next == 0;
+    let mut reading = Reading { observer, partition, records: 0 };
+    let mut ledger = Ledger::new(partition, complete);
+    reading.read(CATALOG.commands.name, commands, |message| {
+        if let Some(origin) = key_of(message).and_then(|key| origin(message, key)) {
+            ledger.take_command(origin.command, origin.aggregate, message_offset(message));
+        }
+        Ok(())
+    })?;
+    reading.read(CATALOG.decisions.name, decisions, |message| {
+        ledger.take_decision(&decoder.logged(message)?, checks);
+        Ok(())
+    })?;
+    reading.read(CATALOG.events.name, events, |message| {
+        let logged = decoder.logged(message)?;
+        take_event(&mut ledger, &logged, message, checks);
+        Ok(())
+    })?;
+    let records = reading.records;
+    Ok(Passage { ledger, decided, events_end: events.end, records })
+}
+
+/// The bounds of a topic, once what was open when it was asked is settled.
+fn settled(observer: &Observer, topic: &str, partition: i32) -> anyhow::Result<Bounds> {
+    let high = observer.tail.high_watermark(topic, partition)?;
+    observer.tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
+    observer.tail.bounds(topic, partition)
+}
+
+fn take_event(
+    ledger: &mut Ledger,
+    logged: &Logged,
+    message: &BorrowedMessage<'_>,
+    checks: &mut Checks,
+) {
+    let headers = MessageHeaders(message);
+    let id = headers.header("ce_id").and_then(|id| Uuid::try_parse_ascii(id).ok());
+    let key = key_of(message).map(|key| key.to_string()).unwrap_or_default();
+    let at_home = schemas::partition_of(&key, PARTITIONS) == logged.partition;
+    ledger.take_event(logged, id, at_home, checks);
+}
+
+struct Reading<'o> {
+    observer: &'o Observer,
+    partition: i32,
+    records: u64,
+}
+
+impl Reading<'_> {
+    fn read(
+        &mut self,
+        topic: &str,
+        bounds: Bounds,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (partition, deadline) = (self.partition, Instant::now() + READING);
+        self.observer.tail.read(topic, partition, bounds, deadline, |message| {
+            // What was appended since the bounds were taken belongs to a later look.
+            if message_offset(message) < bounds.end {
+                self.records += 1;
+                take(message)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn origin(message: &BorrowedMessage<'_>, key: Uuid) -> Option<Origin> {
+    Origin::of_command(&MessageHeaders(message), key).ok()
+}
+
+fn message_offset(message: &BorrowedMessage<'_>) -> i64 {
+    rdkafka::Message::offset(message)
+}
+
+/// Whether the record says anything at all.
+pub(super) fn is_readable(logged: &Logged) -> bool {
+    !matches!(logged.fact, Fact::Unknown { .. })
+}

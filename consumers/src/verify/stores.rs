@@ -1,0 +1,165 @@
+//! The read models and the search index against the fold of the log.
+
+use std::collections::HashMap;
+
+use domain::ProductId;
+use projections::{
+    Projection, checkpoint,
+    products::{self, ProductRow, Products},
+    search::{self, Document},
+    snapshot::{self, Snapshot},
+};
+use schemas::CATALOG;
+use uuid::Uuid;
+
+use super::{Checks, Rule, ledger::History, passage::Passage};
+use crate::{log::Bounds, standing::Observer};
+
+/// Aggregates that are compared at a time.
+const PIECE: usize = 500;
+
+/// Compares one partition; returns how many products it holds.
+///
+/// A store that had applied everything when it was asked, and a log that ends where it did, must
+/// agree in full; otherwise only what stands at the same version is compared.
+pub(super) fn compare(
+    observer: &Observer,
+    partition: i32,
+    passage: &Passage,
+    checks: &mut Checks,
+) -> anyhow::Result<u64> {
+    let level = Level::of(observer, partition, passage)?;
+    let histories: Vec<(&Uuid, &History)> = passage.ledger.aggregates.iter().collect();
+    for piece in histories.chunks(PIECE) {
+        let sound = piece.iter().copied().filter(|(_, history)| history.sound);
+        let piece: Vec<(&Uuid, &History)> = sound.collect();
+        let stored = Stored::of(observer, partition, &piece, level.search_version)?;
+        for (id, history) in piece {
+            stored.compare(*id, history, &level, checks);
+        }
+    }
+    Ok(histories.len() as u64)
+}
+
+/// Which stores have applied all of a partition.
+struct Level {
+    snapshot: bool,
+    products: bool,
+    search: bool,
+    search_version: Option<i32>,
+}
+
+impl Level {
+    fn of(observer: &Observer, partition: i32, passage: &Passage) -> anyhow::Result<Self> {
+        let search_version = observer.runtime.block_on(observer.search.live())?;
+        let version = |name| observer.tables.version(name);
+        let covers = |name, version| covers(observer, partition, passage, name, version);
+        let products = covers(Products::NAME, version(Products::NAME))?;
+        Ok(Self {
+            snapshot: covers(Snapshot::NAME, version(Snapshot::NAME))?,
+            products,
+            search: match search_version {
+                Some(version) => products && covers(search::PROJECTION, version)?,
+                None => false,
+            },
+            search_version,
+        })
+    }
+}
+
+/// Whether a projection has applied every event that was read, and none was appended since.
+fn covers(
+    observer: &Observer,
+    partition: i32,
+    passage: &Passage,
+    projection: &str,
+    version: i32,
+) -> anyhow::Result<bool> {
+    let events = CATALOG.events.name;
+    let stored = checkpoint::read(&observer.db, projection, version, partition);
+    let next = observer.runtime.block_on(stored)?.map_or(0, |at| at.next(events));
+    let end = passage.events_end;
+    let unread = observer.unread(events, partition, Bounds { next, end })?;
+    Ok(unread.is_none() && observer.tail.bounds(events, partition)?.end == end)
+}
+
+/// What the stores hold of some aggregates.
+struct Stored {
+    states: HashMap<Uuid, snapshot::Stored>,
+    rows: HashMap<ProductId, ProductRow>,
+    documents: HashMap<ProductId, (i64, Document)>,
+}
+
+impl Stored {
+    fn of(
+        observer: &Observer,
+        partition: i32,
+        piece: &[(&Uuid, &History)],
+        search_version: Option<i32>,
+    ) -> anyhow::Result<Self> {
+        let (db, tables) = (&observer.db, &observer.tables);
+        let ids: Vec<Uuid> = piece.iter().map(|(id, _)| **id).collect();
+        let products: Vec<ProductId> = ids.iter().copied().map(ProductId).collect();
+        observer.runtime.block_on(async {
+            let mut connection = db.acquire().await?;
+            let rows = products::by_ids(&mut connection, tables, &products).await?;
+            let documents = match search_version {
+                Some(version) => observer.search.fetch(version, &products).await?,
+                None => HashMap::new(),
+            };
+            Ok(Self {
+                states: snapshot::load(db, tables, partition, &ids, &[]).await?.states,
+                rows: rows.into_iter().map(|row| (row.id, row)).collect(),
+                documents,
+            })
+        })
+    }
+
+    fn compare(&self, id: Uuid, history: &History, level: &Level, checks: &mut Checks) {
+        let version = history.version;
+        let state = self.states.get(&id);
+        if level.snapshot || state.is_some_and(|state| state.version == version) {
+            let equal = state.is_some_and(|state| {
+                state.version == version
+                    && state.mall == history.mall
+                    && state.last_offset == history.last_offset
+                    && state.state == history.state
+            });
+            let found = state.map_or(0, |state| state.version);
+            checks.note(Rule::Snapshot, equal, || {
+                format!("{id}: snapshot at {found}, fold at {version}")
+            });
+        }
+        let row = self.rows.get(&ProductId(id));
+        if level.products || row.is_some_and(|row| row.version == version) {
+            let found = row.map_or(0, |row| row.version);
+            checks.note(Rule::Rows, row == history.row.as_ref(), || {
+                format!("{id}: row at {found}, fold at {version}")
+            });
+        }
+        let document = self.documents.get(&ProductId(id)).map(|(_, document)| document);
+        let expected = row.cloned().map(Document::from);
+        let same_version = document.map(|d| d.version) == row.map(|row| row.version);
+        if level.search || (document.is_some() && same_version) {
+            let found = document.map_or(0, |document| document.version);
+            checks.note(Rule::Documents, document == expected.as_ref(), || {
+                format!("{id}: document at {found}, row at {}", row.map_or(0, |row| row.version))
+            });
+        }
+    }
+}
+
+/// At rest no store holds more products than the log.
+pub(super) fn count(observer: &Observer, expected: u64, checks: &mut Checks) -> anyhow::Result<()> {
+    let rows = observer.runtime.block_on(products::count(&observer.db, &observer.tables))?;
+    checks.note(Rule::Rows, rows == expected, || format!("{rows} rows, {expected} products"));
+    let Some(version) = observer.runtime.block_on(observer.search.live())? else { return Ok(()) };
+    let documents = observer.runtime.block_on(async {
+        observer.search.refresh_version(version).await?;
+        observer.search.count(version).await
+    })?;
+    checks.note(Rule::Documents, documents == expected, || {
+        format!("{documents} documents, {expected} products")
+    });
+    Ok(())
+}
