@@ -67,6 +67,7 @@ struct Undecided {
 #[utoipa::path(
     get,
     path = "/commands/{command_id}",
+    operation_id = "ask_command",
     tag = "commands",
     params(InMall, OfCommand, StatusQuery, CallHeaders),
     responses(

@@ -25,13 +25,19 @@ pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(crate) struct CommandHeaders {
     /// The caller's own name for the command: sent again with it, the command is decided once,
     /// and answered alike. 1 to 200 visible ASCII characters.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 200)]
+    #[param(
+        rename = "Idempotency-Key",
+        value_type = String,
+        required = false,
+        min_length = 1,
+        max_length = 200
+    )]
     pub idempotency_key: Option<String>,
     /// The only version that the command may change, as an ETag told it.
-    #[param(rename = "If-Match", value_type = Option<String>, example = "\"3\"")]
+    #[param(rename = "If-Match", value_type = String, required = false, example = "\"3\"")]
     pub expected_version: Option<i64>,
     /// `respond-async`: do not wait for the decision.
-    #[param(rename = "Prefer", value_type = Option<String>, example = "respond-async")]
+    #[param(rename = "Prefer", value_type = String, required = false, example = "respond-async")]
     pub respond_async: bool,
 }
 

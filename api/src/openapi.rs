@@ -18,6 +18,7 @@ use crate::{
     commands, health,
     problem::{Fault, Problem},
     products, search,
+    submit::Pending,
 };
 
 /// The routes and their description, made together so that they cannot part.
@@ -49,7 +50,7 @@ pub fn openapi() -> openapi::OpenApi {
         (name = "commands", description = "What became of a command."),
         (name = "health", description = "The process itself."),
     ),
-    components(schemas(Problem, Fault)),
+    components(schemas(Problem, Fault, Pending)),
     security(("key" = [])),
     modifiers(&Keys),
 )]
@@ -93,10 +94,10 @@ pub(crate) struct OfProduct {
 #[allow(dead_code, reason = "describes what the edge reads")]
 pub(crate) struct CallHeaders {
     /// Names the request in logs and events; returned. A new one where it is no UUID.
-    #[param(rename = "X-Request-Id", format = Uuid)]
+    #[param(rename = "X-Request-Id", value_type = String, format = Uuid, required = false)]
     request_id: Option<String>,
     /// The trace that the request belongs to (W3C Trace Context).
-    #[param(rename = "traceparent")]
+    #[param(value_type = String, required = false)]
     traceparent: Option<String>,
 }
 
@@ -106,7 +107,12 @@ pub(crate) struct CallHeaders {
 #[allow(dead_code, reason = "describes what freshness reads")]
 pub(crate) struct ReadHeaders {
     /// The token of a write that the answer must show; the read waits for it, for a while.
-    #[param(rename = "Consistency-Token", example = "catalog.events.3.1201")]
+    #[param(
+        rename = "Consistency-Token",
+        value_type = String,
+        required = false,
+        example = "catalog.events.3.1201"
+    )]
     consistency_token: Option<String>,
 }
 
@@ -175,4 +181,39 @@ fn problems(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
             .build()
     };
     list.iter().map(|(status, text)| ((*status).to_owned(), response(text).into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::{Value, json};
+
+    fn visit<'v>(value: &'v Value, see: &mut impl FnMut(&'v str, &'v Value)) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                see(name, value);
+                visit(value, see);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| visit(item, see)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn whatever_the_contract_names_is_in_it_and_operations_have_names_of_their_own() {
+        let api = json!(super::openapi());
+        let (mut names, mut operations) = (HashSet::new(), 0);
+        visit(&api, &mut |name, value| match (name, value.as_str()) {
+            ("$ref", Some(target)) => {
+                assert!(api.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+            }
+            ("operationId", Some(id)) => {
+                operations += 1;
+                assert!(names.insert(id), "{id} is used twice");
+            }
+            _ => {}
+        });
+        assert_eq!(operations, 11);
+    }
 }

@@ -47,6 +47,7 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 #[utoipa::path(
     post,
     path = "/products",
+    operation_id = "register_product",
     tag = "products",
     params(InMall, CommandHeaders, CallHeaders),
     request_body(content = RegisterProduct, example = json!({
@@ -86,6 +87,7 @@ async fn register(
 #[utoipa::path(
     post,
     path = "/products/{id}/reprice",
+    operation_id = "reprice_product",
     tag = "products",
     params(InMall, OfProduct, CommandHeaders, CallHeaders),
     request_body(content = RepriceProduct, example = json!({
@@ -118,6 +120,7 @@ async fn reprice(
 #[utoipa::path(
     post,
     path = "/products/{id}/revise",
+    operation_id = "revise_product",
     tag = "products",
     params(InMall, OfProduct, CommandHeaders, CallHeaders),
     request_body(content = ReviseProduct, example = json!({"name": "무선청소기 V12 플러스"})),
@@ -146,6 +149,7 @@ async fn revise(
 #[utoipa::path(
     get,
     path = "/products/{id}",
+    operation_id = "show_product",
     tag = "products",
     params(InMall, OfProduct, ReadHeaders, CallHeaders),
     responses(
@@ -200,6 +204,7 @@ struct ProductPage {
 #[utoipa::path(
     get,
     path = "/products",
+    operation_id = "list_products",
     tag = "products",
     params(InMall, PageQuery, ReadHeaders, CallHeaders),
     responses(
@@ -253,6 +258,7 @@ struct HistoryPage {
 #[utoipa::path(
     get,
     path = "/products/{id}/history",
+    operation_id = "tell_product_history",
     tag = "products",
     params(InMall, OfProduct, HistoryQuery, ReadHeaders, CallHeaders),
     responses(

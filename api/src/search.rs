@@ -39,6 +39,7 @@ struct SearchQuery {
 #[utoipa::path(
     get,
     path = "/search",
+    operation_id = "search_products",
     tag = "products",
     params(InMall, SearchQuery, ReadHeaders, CallHeaders),
     responses(
