@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod progress;
+mod rest;
 mod worker;
 
 /// What a worker needs of the world.
