@@ -1,7 +1,5 @@
 //! Products as a storefront lists them.
 
-use std::{fmt, str::FromStr};
-
 use domain::{
     MallId, Money, PartnerId, ProductId, Timestamp,
     product::{Event, ProductOption, ProductRegistered, ProductRevised, Sku},
@@ -23,6 +21,10 @@ use crate::{
     store,
     table::Tables,
 };
+
+mod cursor;
+
+pub use cursor::{Cursor, CursorError};
 
 /// A product: the table's columns and the JSON answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -61,13 +63,6 @@ pub struct ProductRow {
 pub struct Filter {
     /// Those of one seller only.
     pub partner: Option<PartnerId>,
-}
-
-/// Where a list goes on: after this product, in the order of registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    registered_at: Timestamp,
-    id: ProductId,
 }
 
 /// The read model.
@@ -304,38 +299,6 @@ pub async fn page(
     Ok(Page::cut(rows, limit, |row| Cursor { registered_at: row.registered_at, id: row.id }))
 }
 
-impl Cursor {
-    /// Before everything: a product's id is never nil.
-    const START: Self = Self { registered_at: Timestamp(i64::MIN), id: ProductId(Uuid::nil()) };
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{}", self.registered_at.0, self.id.0.simple())
-    }
-}
-
-impl Serialize for Cursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (time, id) = text.split_at_checked(16).ok_or(CursorError)?;
-        let time = u64::from_str_radix(time, 16).map_err(|_| CursorError)?;
-        let id = Uuid::try_parse(id).map_err(|_| CursorError)?;
-        Ok(Self { registered_at: Timestamp(time.cast_signed()), id: ProductId(id) })
-    }
-}
-
-/// The text is not a cursor that a page was given out with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor of this list")]
-pub struct CursorError;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,15 +351,5 @@ mod tests {
     fn what_cannot_be_read_or_begun_stops() {
         assert_eq!(folded::<Products>(vec![unknown()]).unwrap_err().0, 0);
         assert_eq!(folded::<Products>(vec![newer(1, 1, 12)]).unwrap_err().0, 0);
-    }
-
-    #[test]
-    fn a_cursor_reads_as_it_was_written() {
-        let cursor = Cursor { registered_at: Timestamp(-5), id: ProductId(id(7)) };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for bad in ["", "0", "zz", "000000000000000099", "가나다라마바사아자차카타파하"]
-        {
-            assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
-        }
     }
 }
