@@ -15,6 +15,7 @@ mod foreign;
 mod kills;
 mod once;
 mod outages;
+mod search;
 mod thread;
 mod tidy;
 mod verify;
@@ -61,7 +62,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers engine::whoever_waits_for_the_lock_finds_the_checkpoint_moved),
         trial!(on_servers engine::batches_do_not_matter),
         trial!(on_servers engine::a_gap_stops_before_it),
+        trial!(on_servers engine::partitions_move_together_or_not_at_all),
         trial!(on_servers engine::another_log_is_refused),
+        trial!(on_servers search::words_are_found_in_either_language),
+        trial!(on_servers search::an_older_document_never_replaces_a_newer_one),
+        trial!(on_servers search::a_refused_document_leaves_the_others_alone),
+        trial!(on_servers search::an_index_keeps_its_source_and_its_alias),
+        trial!(on_servers search::a_look_given_up_leaves_no_old_moment),
         trial!(on_servers thread::a_product_goes_all_the_way),
         trial!(on_servers thread::a_change_may_name_the_version_it_means),
         trial!(on_servers thread::a_refusal_says_what_to_mend),
