@@ -143,10 +143,7 @@ impl Worker<'_> {
         &mut self,
         step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Err(error) = step(self) else {
-            self.failures = 0;
-            return Ok(());
-        };
+        let Err(error) = step(self) else { return Ok(()) };
         self.failures += 1;
         metrics::counter!(RETRIES, "reason" => "index").increment(1);
         tracing::warn!(failures = self.failures, error = format!("{error:#}"), "indexing");
@@ -168,12 +165,7 @@ impl Worker<'_> {
             let extent = Extent { topic_id: topic_id.clone(), start, end };
             let log = BTreeMap::from([(topic.to_owned(), extent)]);
             let taken = search::take(&self.around.db, self.around.version, partition, &log);
-            match self
-                .around
-                .runtime
-                .block_on(async { timeout(ANSWER, taken).await })
-                .context("mysql")?
-            {
+            match self.answer(taken).context("mysql")? {
                 Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
                 Err(EngineError::Refused(why)) => {
                     tracing::error!(partition, %why, "the partition is stopped");
@@ -212,6 +204,7 @@ impl Worker<'_> {
             self.write(&documents)?;
             self.pass(steps)?;
         }
+        self.failures = 0;
         let changed = self.owned.values_mut().map(Following::hold).filter(|&changed| changed);
         if changed.count() > 0 { self.go() } else { Ok(()) }
     }
@@ -223,11 +216,7 @@ impl Worker<'_> {
     ) -> anyhow::Result<(BTreeMap<i32, i64>, Vec<Versioned>)> {
         let begun = Instant::now();
         let reads = search::documents(&self.around.db, &self.tables, changes);
-        let reads = self
-            .around
-            .runtime
-            .block_on(async { timeout(ANSWER, reads).await })
-            .context("mysql")??;
+        let reads = self.answer(reads).context("mysql")??;
         progress::stage("index_read", begun);
         let covered = reads.iter().map(|(&partition, read)| (partition, read.next)).collect();
         Ok((covered, reads.into_values().flat_map(|read| read.documents).collect()))
@@ -237,11 +226,7 @@ impl Worker<'_> {
         faults::point("indexer.before_bulk");
         let begun = Instant::now();
         let bulk = self.around.search.bulk(self.around.version, documents);
-        let bulk = self
-            .around
-            .runtime
-            .block_on(async { timeout(ANSWER, bulk).await })
-            .context("opensearch")??;
+        let bulk = self.answer(bulk).context("opensearch")??;
         progress::stage("index_bulk", begun);
         progress::sent(&bulk.written, bulk.retried);
         for (versioned, written) in documents.iter().zip(&bulk.written) {
@@ -262,8 +247,7 @@ impl Worker<'_> {
         // On a task of its own: dropped halfway, a transaction could stay open in the pool.
         let advance = async move { search::advance(&db, version, &told).await };
         let moved = self.around.runtime.spawn(advance);
-        let moved = async { timeout(ANSWER, moved).await };
-        let moved = self.around.runtime.block_on(moved).context("mysql")???;
+        let moved = self.answer(moved).context("mysql")???;
         progress::stage("index_checkpoint", begun);
         faults::point("indexer.after_checkpoint");
         for ((step, appended), moved) in moves.into_iter().zip(appended).zip(moved) {
