@@ -109,7 +109,7 @@ impl Config {
         let arguments: Vec<String> = arguments.collect();
         if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
             std::io::Write::write_all(&mut std::io::stdout(), usage.help().as_bytes())?;
-            std::process::exit(0);
+            leave();
         }
         Ok(Self::merge(usage, &arguments, &|name| std::env::var(name).ok())?)
     }
@@ -129,6 +129,12 @@ impl Config {
             _ => Err(ConfigError(values.faults)),
         }
     }
+}
+
+/// Nothing has been opened yet that would have to be closed.
+#[expect(clippy::disallowed_methods, reason = "--help is answered before main has begun anything")]
+fn leave() -> ! {
+    std::process::exit(0)
 }
 
 #[cfg(test)]

@@ -38,10 +38,15 @@ pub fn shutdown_signal() -> anyhow::Result<Shutdown> {
             tracing::info!("asked to stop; once more ends the process at once");
             stop.stop();
             either(&mut signals).await;
-            process::exit(130);
+            leave_at_once();
         });
     })?;
     Ok(shutdown)
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever asks twice does not want to wait")]
+fn leave_at_once() {
+    process::exit(130);
 }
 
 async fn either([terminate, interrupt]: &mut [Signal; 2]) {
@@ -69,7 +74,7 @@ impl Shutdown {
             if left.is_zero() {
                 return;
             }
-            thread::sleep(left.min(Duration::from_millis(50)));
+            pause(left.min(Duration::from_millis(50)));
         }
     }
 
@@ -77,6 +82,11 @@ impl Shutdown {
     pub async fn wait(&self) {
         let _ = self.0.clone().wait_for(|stop| *stop).await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause itself, in slices that see a stop")]
+fn pause(time: Duration) {
+    thread::sleep(time);
 }
 
 impl Stop {

@@ -22,6 +22,8 @@ use crate::{
 };
 
 mod checks;
+mod fate;
+mod history;
 mod ledger;
 mod passage;
 mod stores;
@@ -83,7 +85,7 @@ pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Resu
     let mut checks = Checks::default();
     let (mut records, mut products) = (0, 0);
     for partition in 0..PARTITIONS {
-        let passage = passage::read(&observer, &decoder, partition, &mut checks)?;
+        let mut passage = passage::read(&observer, &decoder, partition, &mut checks)?;
         records += passage.records;
         passage.ledger.close(passage.decided, &mut checks);
         if !scope.log_only {

@@ -16,6 +16,8 @@ pub enum Rule {
     Versions,
     /// 5
     EventIds,
+    /// 8
+    DecidedAgain,
     /// 9
     Snapshot,
     /// 10
@@ -26,13 +28,14 @@ pub enum Rule {
     NoOpenTransaction,
 }
 
-const RULES: [(Rule, u8, &str); 8] = [
+const RULES: [(Rule, u8, &str); 9] = [
     (Rule::OneDecision, 1, "every accepted command has exactly one decision"),
     (Rule::RejectionLeavesNoEvent, 2, "a decision without events left none"),
     (Rule::Versions, 4, "versions run 1..n without a gap, in offset order"),
     (Rule::EventIds, 5, "ce_id is unique: it names aggregate and version"),
+    (Rule::DecidedAgain, 8, "deciding again, at the recorded time, gives the same"),
     (Rule::Snapshot, 9, "snapshot at v = fold of 1..v"),
-    (Rule::Rows, 10, "MySQL row = fold"),
+    (Rule::Rows, 10, "MySQL row = fold, of products and command status"),
     (Rule::Documents, 11, "search document = MySQL row"),
     (Rule::NoOpenTransaction, 13, "no open transaction at rest"),
 ];

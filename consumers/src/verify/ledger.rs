@@ -1,76 +1,61 @@
-//! What became of each command and each aggregate of one partition.
+//! The commands and aggregates of one partition, and whether they agree.
 
 use std::collections::HashMap;
 
-use domain::{Aggregate, CommandId, MallId, product::Product};
-use projections::{
-    Fact, Logged, Projection,
-    products::{ProductRow, Products},
-};
-use schemas::event_id;
+use domain::CommandId;
+use projections::{EventHead, Fact, Logged};
+use schemas::{CommandMessage, DecisionMessage, event_id};
 use uuid::Uuid;
 
-use super::{Checks, Rule, passage::is_readable};
+use super::{Checks, Rule, fate::Fate, history::History};
 
 /// The books of one partition.
 pub(super) struct Ledger {
     partition: i32,
-    commands: HashMap<CommandId, Fate>,
+    pub(super) commands: HashMap<CommandId, Fate>,
     pub(super) aggregates: HashMap<Uuid, History>,
+    /// Decisions without events, by the aggregate and version that they were decided on.
+    refused: HashMap<(Uuid, i64), Vec<DecisionMessage>>,
     /// By topic: whether a command still in the log has been met. The decisions before it may be
     /// those of commands that have been deleted since.
     met_event: bool,
     met_decision: bool,
 }
 
-/// What became of a command.
-#[derive(Default)]
-struct Fate {
-    /// Its first offset in the command log.
-    asked: Option<i64>,
-    aggregate: Uuid,
-    decisions: u32,
-    events: u32,
-    last_version: i64,
-    /// Why its decision cannot be right, if so.
-    fault: Option<&'static str>,
-}
-
-/// The fold of an aggregate's events.
-pub(super) struct History {
-    pub(super) mall: MallId,
-    pub(super) version: i64,
-    pub(super) last_offset: i64,
-    pub(super) state: Product,
-    pub(super) row: Option<ProductRow>,
-    /// False once an event could not follow: then there is nothing right to compare with.
-    pub(super) sound: bool,
-}
-
 impl Ledger {
     /// `complete` where the command log still reaches back to its first record.
     pub(super) fn new(partition: i32, complete: bool) -> Self {
-        let (commands, aggregates) = (HashMap::new(), HashMap::new());
-        Self { partition, commands, aggregates, met_event: complete, met_decision: complete }
-    }
-
-    pub(super) fn take_command(&mut self, id: CommandId, aggregate: Uuid, offset: i64) {
-        let fate = self.commands.entry(id).or_default();
-        if fate.asked.is_none() {
-            (fate.asked, fate.aggregate) = (Some(offset), aggregate);
+        Self {
+            partition,
+            commands: HashMap::new(),
+            aggregates: HashMap::new(),
+            refused: HashMap::new(),
+            met_event: complete,
+            met_decision: complete,
         }
     }
 
+    /// All commands come before all decisions, and those before all events.
+    pub(super) fn take_command(
+        &mut self,
+        id: CommandId,
+        aggregate: Uuid,
+        offset: i64,
+        wish: Option<CommandMessage>,
+    ) {
+        self.commands.entry(id).or_default().ask(offset, aggregate, wish);
+    }
+
     pub(super) fn take_decision(&mut self, logged: &Logged, checks: &mut Checks) {
-        let place = || format!("{} {}/{}", logged.topic, logged.partition, logged.offset);
         let Fact::Decision(decision) = &logged.fact else {
-            return checks.note(Rule::OneDecision, false, || format!("{} is unreadable", place()));
+            let unreadable = || format!("{} is unreadable", place(logged));
+            return checks.note(Rule::OneDecision, false, unreadable);
         };
-        let id = decision.origin.command;
-        let Some(fate) = known(&mut self.commands, &mut self.met_decision, id) else { return };
-        fate.decisions += 1;
-        if fate.aggregate != decision.origin.aggregate {
-            fate.fault = Some("was decided for another aggregate");
+        let (id, aggregate) = (decision.origin.command, decision.origin.aggregate);
+        if let Some(fate) = known(&mut self.commands, &mut self.met_decision, id) {
+            fate.take_decision(logged, aggregate);
+            let on = (aggregate, decision.body.version);
+            self.refused.entry(on).or_default().push(decision.clone());
         }
     }
 
@@ -81,47 +66,77 @@ impl Ledger {
         at_home: bool,
         checks: &mut Checks,
     ) {
-        let place = || format!("{} {}/{}", logged.topic, logged.partition, logged.offset);
-        let Some(head) = logged.fact.event_head().filter(|_| is_readable(logged)) else {
-            return checks.note(Rule::Versions, false, || format!("{} is unreadable", place()));
+        let Some(head) = logged.fact.event_head() else {
+            let unreadable = || format!("{} is unreadable", place(logged));
+            return checks.note(Rule::Versions, false, unreadable);
         };
-        let (aggregate, version) = (head.origin.aggregate, head.version);
+        let EventHead { origin, version, .. } = head;
+        let aggregate = origin.aggregate;
         // Unique because derived: equal ids would need equal versions, which rule 4 forbids, or
         // one aggregate in two partitions.
         let unique = id == Some(event_id(aggregate, version)) && at_home;
-        checks.note(Rule::EventIds, unique, || format!("{} has ce_id {id:?}", place()));
+        checks.note(Rule::EventIds, unique, || format!("{} has ce_id {id:?}", place(logged)));
         let history = self.aggregates.entry(aggregate);
-        let history = history.or_insert_with(|| History::new(head.origin.mall.clone()));
+        let history = history.or_insert_with(|| History::new(origin.mall.clone()));
         let follows = version == history.version + 1;
         checks.note(Rule::Versions, follows, || {
-            format!("{} is version {version} after {} of {aggregate}", place(), history.version)
+            format!("{}: version {version} after {} of {aggregate}", place(logged), history.version)
         });
-        history.take(logged, version, follows);
-        if let Some(fate) = known(&mut self.commands, &mut self.met_event, head.origin.command) {
-            fate.take_event(aggregate, version);
+        history.sound &= follows;
+        if let Some(fate) = known(&mut self.commands, &mut self.met_event, origin.command) {
+            if let (Fact::Event(event), true) = (&logged.fact, history.sound)
+                && let Some(same) = fate.decides_again(event, history)
+            {
+                let other = || format!("{}: {} of {aggregate}", place(logged), origin.command);
+                checks.note(Rule::DecidedAgain, same, other);
+            }
+            fate.take_event(logged, aggregate, version);
+        }
+        history.take(logged, version);
+        if let Some(refused) = self.refused.remove(&(aggregate, version)) {
+            decide_again(&mut self.commands, &refused, history, checks);
         }
     }
 
-    /// Checks every command once everything is known of it; those from `decided` on may wait.
-    pub(super) fn close(&self, decided: i64, checks: &mut Checks) {
+    /// Checks what can be said only once everything is read; commands from `decided` on may wait.
+    pub(super) fn close(&mut self, decided: i64, checks: &mut Checks) {
+        for ((aggregate, version), refused) in std::mem::take(&mut self.refused) {
+            let known = self.aggregates.get(&aggregate);
+            match refused.first() {
+                Some(first) if version == 0 => {
+                    // To another mall the aggregate is as if it were not there.
+                    let mall = known.map_or(&first.origin.mall, |known| &known.mall).clone();
+                    decide_again(&mut self.commands, &refused, &History::new(mall), checks);
+                }
+                _ if known.is_some_and(|known| !known.sound) => {}
+                _ => checks.note(Rule::DecidedAgain, false, || {
+                    format!("{aggregate} was decided on at version {version}, which is not there")
+                }),
+            }
+        }
         for (id, fate) in &self.commands {
-            if fate.decisions > 0 {
-                checks.note(Rule::RejectionLeavesNoEvent, fate.events == 0, || {
-                    format!(
-                        "command {id} has a decision without events, and {} events",
-                        fate.events
-                    )
-                });
-            }
-            if fate.asked.is_some_and(|offset| offset >= decided) {
-                continue;
-            }
-            let fault = fate.fault();
-            checks.note(Rule::OneDecision, fault.is_none(), || {
-                let fault = fault.unwrap_or_default();
-                format!("command {id} of {} in {} {fault}", fate.aggregate, self.partition)
+            self.close_command(*id, fate, decided, checks);
+        }
+    }
+
+    fn close_command(&self, id: CommandId, fate: &Fate, decided: i64, checks: &mut Checks) {
+        if fate.decisions > 0 {
+            checks.note(Rule::RejectionLeavesNoEvent, fate.events == 0, || {
+                format!("command {id} has a decision without events, and {} events", fate.events)
             });
         }
+        if fate.is_short() {
+            let short = || format!("command {id} left fewer events than deciding again gives");
+            checks.note(Rule::DecidedAgain, false, short);
+        }
+        if fate.asked.is_some_and(|offset| offset >= decided) {
+            return;
+        }
+        let fault = fate.fault();
+        checks.note(Rule::OneDecision, fault.is_none(), || {
+            let fault = fault.unwrap_or_default();
+            format!("command {id} of {} in partition {} {fault}", fate.aggregate, self.partition)
+        });
     }
 }
 
@@ -136,43 +151,22 @@ fn known<'c>(
     met.then(|| commands.entry(id).or_default())
 }
 
-impl Fate {
-    fn take_event(&mut self, aggregate: Uuid, version: i64) {
-        if self.asked.is_some() && self.aggregate != aggregate {
-            self.fault = Some("has an event of another aggregate");
-        }
-        if self.events > 0 && version != self.last_version + 1 {
-            self.fault = Some("has events that do not follow each other");
-        }
-        self.events += 1;
-        self.last_version = version;
-    }
-
-    fn fault(&self) -> Option<&'static str> {
-        match (self.asked, self.decisions, self.events) {
-            (None, ..) => Some("was decided and never asked for"),
-            (_, 0, 0) => Some("has no decision"),
-            (_, 1, 0) | (_, 0, 1..) => self.fault,
-            _ => Some("has more than one decision"),
+fn decide_again(
+    commands: &mut HashMap<CommandId, Fate>,
+    refused: &[DecisionMessage],
+    on: &History,
+    checks: &mut Checks,
+) {
+    for decision in refused.iter().filter(|_| on.sound) {
+        let id = decision.origin.command;
+        let same = commands.get_mut(&id).and_then(|fate| fate.refuses_again(decision, on));
+        if let Some(same) = same {
+            let other = || format!("command {id} was {}", decision.body.verdict);
+            checks.note(Rule::DecidedAgain, same, other);
         }
     }
 }
 
-impl History {
-    fn new(mall: MallId) -> Self {
-        let (state, row) = (Product::default(), None);
-        Self { mall, version: 0, last_offset: -1, state, row, sound: true }
-    }
-
-    fn take(&mut self, logged: &Logged, version: i64, follows: bool) {
-        let row = Products::apply(self.row.take(), logged);
-        self.sound &= follows && row.is_ok();
-        self.row = row.ok();
-        (self.version, self.last_offset) = (version, logged.offset);
-        match &logged.fact {
-            Fact::Event(event) => self.state.evolve(&event.body),
-            // The state of an event of a newer build cannot be folded here.
-            _ => self.sound = false,
-        }
-    }
+fn place(logged: &Logged) -> String {
+    format!("{} {}/{}", logged.topic, logged.partition, logged.offset)
 }

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use projections::{Fact, Logged};
-use rdkafka::message::BorrowedMessage;
-use schemas::{CATALOG, HeaderSource, Origin, topic::PARTITIONS};
+use domain::product;
+use projections::Logged;
+use rdkafka::{Message, message::BorrowedMessage};
+use schemas::{
+    CATALOG, CodecError, CommandMessage, HeaderSource, Origin, Records, topic::PARTITIONS,
+};
 use uuid::Uuid;
 
 use super::{Checks, ledger::Ledger};
@@ -18,8 +21,9 @@ pub(super) struct Passage {
     pub(super) ledger: Ledger,
     /// Commands before this offset have been decided.
     pub(super) decided: i64,
-    /// The end of the events that were read.
+    /// The ends of the events and decisions that were read.
     pub(super) events_end: i64,
+    pub(super) decisions_end: i64,
     pub(super) records: u64,
 }
 
@@ -44,10 +48,7 @@ pub(super) fn read(
     let mut reading = Reading { observer, partition, records: 0 };
     let mut ledger = Ledger::new(partition, complete);
     reading.read(CATALOG.commands.name, commands, |message| {
-        if let Some(origin) = key_of(message).and_then(|key| origin(message, key)) {
-            ledger.take_command(origin.command, origin.aggregate, message_offset(message));
-        }
-        Ok(())
+        take_command(&mut ledger, decoder, message)
     })?;
     reading.read(CATALOG.decisions.name, decisions, |message| {
         ledger.take_decision(&decoder.logged(message)?, checks);
@@ -59,7 +60,8 @@ pub(super) fn read(
         Ok(())
     })?;
     let records = reading.records;
-    Ok(Passage { ledger, decided, events_end: events.end, records })
+    let (events_end, decisions_end) = (events.end, decisions.end);
+    Ok(Passage { ledger, decided, events_end, decisions_end, records })
 }
 
 /// The bounds of a topic, once what was open when it was asked is settled.
@@ -67,6 +69,24 @@ fn settled(observer: &Observer, topic: &str, partition: i32) -> anyhow::Result<B
     let high = observer.tail.high_watermark(topic, partition)?;
     observer.tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
     observer.tail.bounds(topic, partition)
+}
+
+/// A command whose headers say whose it is gets a decision, even if the rest cannot be read.
+fn take_command(
+    ledger: &mut Ledger,
+    decoder: &Decoder,
+    message: &BorrowedMessage<'_>,
+) -> anyhow::Result<()> {
+    let headers = MessageHeaders(message);
+    let Some(key) = key_of(message) else { return Ok(()) };
+    let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
+    let body = match decoder.open(message.payload().unwrap_or_default()) {
+        Err(error @ CodecError::Registry(_)) => return Err(error.into()),
+        opened => opened.and_then(|frame| product::Command::decode(&frame)).ok().flatten(),
+    };
+    let wish = body.and_then(|body| CommandMessage::read(&headers, key, body).ok());
+    ledger.take_command(origin.command, origin.aggregate, message.offset(), wish);
+    Ok(())
 }
 
 fn take_event(
@@ -98,24 +118,11 @@ impl Reading<'_> {
         let (partition, deadline) = (self.partition, Instant::now() + READING);
         self.observer.tail.read(topic, partition, bounds, deadline, |message| {
             // What was appended since the bounds were taken belongs to a later look.
-            if message_offset(message) < bounds.end {
+            if message.offset() < bounds.end {
                 self.records += 1;
                 take(message)?;
             }
             Ok(())
         })
     }
-}
-
-fn origin(message: &BorrowedMessage<'_>, key: Uuid) -> Option<Origin> {
-    Origin::of_command(&MessageHeaders(message), key).ok()
-}
-
-fn message_offset(message: &BorrowedMessage<'_>) -> i64 {
-    rdkafka::Message::offset(message)
-}
-
-/// Whether the record says anything at all.
-pub(super) fn is_readable(logged: &Logged) -> bool {
-    !matches!(logged.fact, Fact::Unknown { .. })
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use domain::ProductId;
+use chrono::Utc;
+use domain::{CommandId, ProductId};
 use projections::{
     Projection, checkpoint,
+    command_status::CommandStatus,
     products::{self, ProductRow, Products},
     search::{self, Document},
     snapshot::{self, Snapshot},
@@ -12,11 +14,13 @@ use projections::{
 use schemas::CATALOG;
 use uuid::Uuid;
 
-use super::{Checks, Rule, ledger::History, passage::Passage};
+use super::{Checks, Rule, fate::Fate, history::History, passage::Passage};
 use crate::{log::Bounds, standing::Observer};
 
 /// Aggregates that are compared at a time.
 const PIECE: usize = 500;
+/// The status of a command is kept for 7 days; within the last hour of them nobody can tell.
+const KEPT_MS: i64 = (7 * 24 - 1) * 3_600_000;
 
 /// Compares one partition; returns how many products it holds.
 ///
@@ -38,12 +42,41 @@ pub(super) fn compare(
             stored.compare(*id, history, &level, checks);
         }
     }
+    let fates: Vec<(&CommandId, &Fate)> = passage.ledger.commands.iter().collect();
+    for piece in fates.chunks(PIECE) {
+        compare_status(observer, partition, piece, level.status, checks)?;
+    }
     Ok(histories.len() as u64)
+}
+
+fn compare_status(
+    observer: &Observer,
+    partition: i32,
+    piece: &[(&CommandId, &Fate)],
+    is_level: bool,
+    checks: &mut Checks,
+) -> anyhow::Result<()> {
+    let ids: Vec<CommandId> = piece.iter().map(|(id, _)| **id).collect();
+    let (db, tables) = (&observer.db, &observer.tables);
+    let loaded = observer.runtime.block_on(snapshot::load(db, tables, partition, &[], &ids))?;
+    let recent = Utc::now().timestamp_millis() - KEPT_MS;
+    for (id, fate) in piece {
+        let Some(expected) = &fate.row else { continue };
+        let found = loaded.decisions.get(id);
+        let may_be_pruned = expected.decided_at.0 < recent;
+        if found.is_some() || (is_level && !may_be_pruned) {
+            checks.note(Rule::Rows, found == Some(expected), || {
+                format!("command {id}: {:?} in MySQL", found.map(|row| row.verdict))
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Which stores have applied all of a partition.
 struct Level {
     snapshot: bool,
+    status: bool,
     products: bool,
     search: bool,
     search_version: Option<i32>,
@@ -53,13 +86,20 @@ impl Level {
     fn of(observer: &Observer, partition: i32, passage: &Passage) -> anyhow::Result<Self> {
         let search_version = observer.runtime.block_on(observer.search.live())?;
         let version = |name| observer.tables.version(name);
-        let covers = |name, version| covers(observer, partition, passage, name, version);
-        let products = covers(Products::NAME, version(Products::NAME))?;
+        let (events, decisions) = (
+            (CATALOG.events.name, passage.events_end),
+            (CATALOG.decisions.name, passage.decisions_end),
+        );
+        let covers_events = |name, version| covers(observer, partition, events, name, version);
+        let status = CommandStatus::NAME;
+        let of_decisions = covers(observer, partition, decisions, status, version(status))?;
+        let products = covers_events(Products::NAME, version(Products::NAME))?;
         Ok(Self {
-            snapshot: covers(Snapshot::NAME, version(Snapshot::NAME))?,
+            snapshot: covers_events(Snapshot::NAME, version(Snapshot::NAME))?,
+            status: of_decisions && covers_events(status, version(status))?,
             products,
             search: match search_version {
-                Some(version) => products && covers(search::PROJECTION, version)?,
+                Some(version) => products && covers_events(search::PROJECTION, version)?,
                 None => false,
             },
             search_version,
@@ -67,20 +107,19 @@ impl Level {
     }
 }
 
-/// Whether a projection has applied every event that was read, and none was appended since.
+/// Whether a projection has applied every record of a topic up to the end that was read, and none
+/// was appended since.
 fn covers(
     observer: &Observer,
     partition: i32,
-    passage: &Passage,
+    (topic, end): (&str, i64),
     projection: &str,
     version: i32,
 ) -> anyhow::Result<bool> {
-    let events = CATALOG.events.name;
     let stored = checkpoint::read(&observer.db, projection, version, partition);
-    let next = observer.runtime.block_on(stored)?.map_or(0, |at| at.next(events));
-    let end = passage.events_end;
-    let unread = observer.unread(events, partition, Bounds { next, end })?;
-    Ok(unread.is_none() && observer.tail.bounds(events, partition)?.end == end)
+    let next = observer.runtime.block_on(stored)?.map_or(0, |at| at.next(topic));
+    let unread = observer.unread(topic, partition, Bounds { next, end })?;
+    Ok(unread.is_none() && observer.tail.bounds(topic, partition)?.end == end)
 }
 
 /// What the stores hold of some aggregates.

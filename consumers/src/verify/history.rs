@@ -1,0 +1,57 @@
+//! An aggregate as its events make it, and what it would conclude now.
+
+use domain::{
+    Aggregate, MallId, Refusal, Timestamp,
+    product::{Event, Product, Rejection},
+};
+use projections::{
+    Fact, Logged, Projection,
+    products::{ProductRow, Products},
+};
+use schemas::CommandMessage;
+
+/// The fold of an aggregate's events.
+pub(super) struct History {
+    pub(super) mall: MallId,
+    pub(super) version: i64,
+    pub(super) last_offset: i64,
+    pub(super) state: Product,
+    pub(super) row: Option<ProductRow>,
+    /// False once an event could not follow: then there is nothing right to compare with.
+    pub(super) sound: bool,
+}
+
+/// What follows from a command: its events, or the code of its rejection.
+pub(super) type Conclusion = Result<Vec<Event>, String>;
+
+impl History {
+    /// An aggregate before its first event.
+    pub(super) fn new(mall: MallId) -> Self {
+        let (state, row) = (Product::default(), None);
+        Self { mall, version: 0, last_offset: -1, state, row, sound: true }
+    }
+
+    pub(super) fn take(&mut self, logged: &Logged, version: i64) {
+        let row = Products::apply(self.row.take(), logged);
+        self.sound &= row.is_ok();
+        self.row = row.ok();
+        (self.version, self.last_offset) = (version, logged.offset);
+        match &logged.fact {
+            Fact::Event(event) => self.state.evolve(&event.body),
+            // The state of an event of a newer build cannot be folded here.
+            _ => self.sound = false,
+        }
+    }
+
+    /// Decides as the handler does, at the recorded time.
+    pub(super) fn conclude(&self, wish: &CommandMessage, at: Timestamp) -> Conclusion {
+        if self.mall != wish.origin.mall {
+            return Err(Rejection::NotFound.code().to_owned());
+        }
+        if wish.expected_version.is_some_and(|expected| expected != self.version) {
+            return Err("VERSION_CONFLICT".to_owned());
+        }
+        let events = self.state.decide(wish.origin.aggregate, &wish.body, at);
+        events.map_err(|rejection| rejection.code().to_owned())
+    }
+}
