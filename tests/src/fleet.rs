@@ -130,6 +130,28 @@ impl Fleet {
         Ok(())
     }
 
+    /// As [`Fleet::restart`], with further settings.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(&mut self, role: Role, further: &[(&str, &str)]) -> Result<()> {
+        self.running.remove(&role);
+        let mut settings = self.settings.clone();
+        settings
+            .extend(further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let process = Process::start(role.binary(), role.binary(), &settings)?;
+        self.running.insert(role, process);
+        Ok(())
+    }
+
+    /// Kills the process of a role.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn end(&mut self, role: Role) -> Result<()> {
+        self.running.remove(&role).map(drop).with_context(|| format!("no {role:?}"))
+    }
+
     /// A further process of a role, beside the fleet's own.
     ///
     /// # Errors

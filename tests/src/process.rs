@@ -184,12 +184,7 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub fn processor_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let (_, fields) = stat.rsplit_once(')').context("an unknown form of /proc/<pid>/stat")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let [user, system] = [fields[11], fields[12]].map(str::parse::<u64>);
-        // USER_HZ is 100 on every Linux platform that Rust supports.
-        Ok(Duration::from_millis((user? + system?) * 10))
+        processor_time(self.pid())
     }
 
     /// The last lines that it wrote.
@@ -207,6 +202,19 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time of a process so far, of all its threads.
+///
+/// # Errors
+/// When it has ended.
+pub fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("an unknown form of /proc/<pid>/stat")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let [user, system] = [fields[11], fields[12]].map(str::parse::<u64>);
+    // USER_HZ is 100 on every Linux platform that Rust supports.
+    Ok(Duration::from_millis((user? + system?) * 10))
 }
 
 fn command(binary: &str, arguments: &[&str], settings: &Settings) -> Result<Command> {

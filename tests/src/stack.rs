@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+
+use crate::process::processor_time;
 
 /// A running stack of servers.
 pub struct Stack {
@@ -99,6 +103,20 @@ impl Stack {
     /// When the launcher fails.
     pub fn down(&self) -> Result<()> {
         self.ask(&["down"])
+    }
+
+    /// Processor time of each server so far.
+    ///
+    /// # Errors
+    /// When a server has no process.
+    pub fn processor_times(&self) -> Result<BTreeMap<String, Duration>> {
+        let mut times = BTreeMap::new();
+        for server in ["kafka", "mysql", "opensearch"] {
+            let file = root().join(format!(".stack/{}/{server}.pid", self.name));
+            let pid = fs::read_to_string(file)?.trim().parse()?;
+            times.insert(server.to_owned(), processor_time(pid)?);
+        }
+        Ok(times)
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<()> {

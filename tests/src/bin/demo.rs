@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::{Answer, Client, Fleet, Role, Stack, stack::root};
+use tests::{Client, Fleet, Role, Stack, stack::root};
 use tokio::{signal::ctrl_c, task::JoinSet};
 
 const STACK: &str = "dev";

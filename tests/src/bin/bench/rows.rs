@@ -1,0 +1,189 @@
+//! Events to rows: a backlog, against sorted multi-row INSERTs of the same rows.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use domain::{
+    CommandId, Currency, Money, ProductId, SkuId, Timestamp,
+    product::{Event, ProductRegistered, Sku},
+};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
+};
+use schemas::{CATALOG, Codec, EventMessage, Origin, Records, Registry, Traceparent, partition_of};
+use sqlx::MySqlPool;
+use tests::{Fleet, Role, Stack, until};
+use uuid::Uuid;
+
+use crate::{
+    REPEATS,
+    figures::{Figures, head, line, processor_times, tell_processor_time},
+};
+
+const EVENTS: i64 = 30_000;
+/// Rows of one INSERT, as the projections write them at most.
+const CHUNK: i64 = 1_000;
+
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
+    let db = MySqlPool::connect(stack.address("JANGBU_MYSQL")?).await?;
+    // What decides and what indexes has no part in it.
+    for role in [Role::Handler, Role::Indexer, Role::Projector] {
+        fleet.end(role)?;
+    }
+    let codec = Codec::load(Registry::new(stack.address("JANGBU_REGISTRY")?)?, &[CATALOG.events]);
+    let codec = codec.await?;
+    let (mut one, mut all, mut limit) = <(Figures, Figures, Figures)>::default();
+    for _ in 0..REPEATS {
+        let begin = rows(&db).await?;
+        backlog(stack.address("JANGBU_KAFKA")?, &codec)?;
+        let before = processor_times(fleet, stack)?;
+        fleet.start_with(Role::Projector, &[("JANGBU_PROJECTIONS", "products")])?;
+        one.add(rate(&db, "products_v1", begin).await?);
+        tell_processor_time(&before, &processor_times(fleet, stack)?, usize::try_from(EVENTS)?);
+        limit.add(inserted(&db).await?);
+        let begin = count(&db, "history_v1").await?;
+        fleet.start_with(Role::Projector, &[])?;
+        all.add(rate(&db, "history_v1", begin).await?);
+        fleet.end(Role::Projector)?;
+    }
+    head("events to MySQL rows, of a backlog");
+    line("products alone, rows/s", &one, &limit);
+    line("with the other three, events/s", &all, &limit);
+    Ok(())
+}
+
+async fn rows(db: &MySqlPool) -> Result<i64> {
+    count(db, "products_v1").await
+}
+
+async fn count(db: &MySqlPool, table: &'static str) -> Result<i64> {
+    let question = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    Ok(sqlx::query_scalar(question).fetch_one(db).await?)
+}
+
+/// Rows per second from the first that is seen to the last.
+async fn rate(db: &MySqlPool, table: &'static str, before: i64) -> Result<f64> {
+    let patience = Duration::from_secs(120);
+    let (first, begin) = until("a first row", patience, async || {
+        let now = count(db, table).await?;
+        Ok((now > before).then(|| (now, Instant::now())))
+    })
+    .await?;
+    until("the last row", patience, async || {
+        Ok((count(db, table).await? >= before + EVENTS).then_some(()))
+    })
+    .await?;
+    let left = u32::try_from(before + EVENTS - first)?;
+    Ok(f64::from(left) / begin.elapsed().as_secs_f64())
+}
+
+/// The newest rows again, sorted, into a table of the same shape, in one connection.
+async fn inserted(db: &MySqlPool) -> Result<f64> {
+    let mut connection = db.acquire().await?;
+    for statement in [
+        "DROP TABLE IF EXISTS bench_rows",
+        "CREATE TABLE bench_rows LIKE products_v1",
+        "DROP TABLE IF EXISTS bench_source",
+        "CREATE TABLE bench_source AS SELECT ROW_NUMBER() OVER (ORDER BY id) AS at, p.* FROM \
+         (SELECT * FROM products_v1 ORDER BY registered_at DESC LIMIT 30000) p",
+    ] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    let columns = "id, mall, partner_id, external_id, name, description, options, skus, \
+                   list_price_minor, currency, images, version, registered_at, updated_at";
+    let read = format!("SELECT {columns} FROM bench_source WHERE at > ? AND at <= ?");
+    let mut chunks = Vec::new();
+    for from in (0..EVENTS).step_by(usize::try_from(CHUNK)?) {
+        let query = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(read.clone()));
+        chunks.push(query.bind(from).bind(from + CHUNK).fetch_all(&mut *connection).await?);
+    }
+    let begin = Instant::now();
+    for chunk in &chunks {
+        let head = format!("INSERT INTO bench_rows ({columns}) ");
+        let mut insert = sqlx::QueryBuilder::new(head);
+        insert.push_values(chunk, |mut values, row| {
+            values.push_bind(&row.id).push_bind(&row.mall).push_bind(&row.partner_id);
+            values.push_bind(&row.external_id).push_bind(&row.name).push_bind(&row.description);
+            values.push_bind(&row.options).push_bind(&row.skus).push_bind(row.list_price_minor);
+            values.push_bind(&row.currency).push_bind(&row.images).push_bind(row.version);
+            values.push_bind(row.registered_at).push_bind(row.updated_at);
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(f64::from(u32::try_from(EVENTS)?) / begin.elapsed().as_secs_f64())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Vec<u8>,
+    mall: String,
+    partner_id: Option<Vec<u8>>,
+    external_id: Option<String>,
+    name: String,
+    description: String,
+    options: String,
+    skus: String,
+    list_price_minor: i64,
+    currency: String,
+    images: String,
+    version: i64,
+    registered_at: i64,
+    updated_at: i64,
+}
+
+/// Registrations of new products, as the handler would have written them.
+fn backlog(kafka: &str, codec: &Codec) -> Result<()> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka).set("enable.idempotence", "true").set("linger.ms", "20");
+    config.set("queue.buffering.max.messages", "200000");
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
+    for number in 0..EVENTS {
+        let message = registered(number)?;
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in &message.headers(&CATALOG.events) {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let (key, payload) = (message.origin.aggregate.to_string(), message.body.encode(codec)?);
+        let topic = CATALOG.events;
+        let record = BaseRecord::to(topic.name).key(&key).payload(&payload).headers(headers);
+        let record = record.partition(partition_of(&key, topic.partitions));
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while producer.in_flight_count() > 0 {
+        ensure!(Instant::now() < deadline, "the backlog was not acknowledged");
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+fn registered(number: i64) -> Result<EventMessage> {
+    let id = Uuid::now_v7();
+    let origin = Origin {
+        aggregate: id,
+        mall: "demo".parse().context("a mall")?,
+        command: CommandId(Uuid::now_v7()),
+        body_hash: "0".repeat(32),
+        actor: "bench".to_owned(),
+        correlation: id,
+        trace: Traceparent::start(id),
+    };
+    let list_price = Money { minor: number, currency: Currency::KRW };
+    let sku = SkuId::of(ProductId(id), "ONE");
+    let sku = Sku { id: sku, code: "ONE".to_owned(), choices: vec![], price: None };
+    let body = ProductRegistered {
+        partner_id: None,
+        external_id: Some(number.to_string()),
+        name: format!("무선청소기 {number}"),
+        description: "가볍고 조용한 스틱 청소기".to_owned(),
+        options: vec![],
+        skus: vec![sku],
+        list_price,
+        images: vec!["https://img.example/v12.jpg".to_owned()],
+    };
+    let (millis, _) = id.get_timestamp().context("a time")?.to_unix();
+    let time = Timestamp(i64::try_from(millis)? * 1_000);
+    Ok(EventMessage { origin, version: 1, time, body: Event::ProductRegistered(body) })
+}
