@@ -17,8 +17,6 @@ use crate::problem::{ApiError, Fault};
 
 /// The longest body that a command may have.
 const LIMIT: usize = 1024 * 1024;
-/// How much of a longer one is still read, so that its sender can hear the answer.
-const DRAIN: usize = 32 * LIMIT;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many faults one answer names.
@@ -36,12 +34,11 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let declared_json = is_json(request.headers());
-        let bytes = tokio::time::timeout(PATIENCE, read(request.into_body()));
-        let bytes = bytes.await.map_err(|_| ApiError::BodyTimedOut)??;
-        if !declared_json {
+        if !is_json(request.headers()) {
             return Err(ApiError::UnsupportedMediaType);
         }
+        let bytes = tokio::time::timeout(PATIENCE, read(request.into_body()));
+        let bytes = bytes.await.map_err(|_| ApiError::BodyTimedOut)??;
         let body: Value = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::MalformedJson(error.to_string()))?;
         Shapes::from_ref(state).check(&T::name(), &body)?;
@@ -150,22 +147,18 @@ fn is_json(headers: &HeaderMap) -> bool {
     subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json")
 }
 
-/// Reads a whole body. One that is too long is read on for a while and forgotten: a connection
-/// closed on unread bytes would be reset before the answer is seen.
 async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(LIMIT).min(LIMIT);
-    let (mut bytes, mut length) = (Vec::with_capacity(expected), 0);
+    let mut bytes = Vec::with_capacity(expected);
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| ApiError::MalformedRequest(error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
-        length += data.len();
-        if length <= LIMIT {
-            bytes.extend_from_slice(&data);
-        } else if length > DRAIN {
-            break;
+        if bytes.len() + data.len() > LIMIT {
+            return Err(ApiError::BodyTooLarge);
         }
+        bytes.extend_from_slice(&data);
     }
-    if length > LIMIT { Err(ApiError::BodyTooLarge) } else { Ok(bytes) }
+    Ok(bytes)
 }
 
 #[cfg(test)]

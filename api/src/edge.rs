@@ -11,6 +11,7 @@ use std::{
 
 use axum::{
     Router,
+    body::HttpBody as _,
     extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method},
     middleware::{self, Next},
@@ -24,6 +25,7 @@ use tracing::Instrument as _;
 use crate::{
     headers::{Call, REQUEST_ID, TRACEPARENT},
     problem::ApiError,
+    unread::Unread,
 };
 
 /// How many requests may be under way at once.
@@ -90,12 +92,23 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
             let span = tracing::info_span!("request", request_id = %call.correlation, trace);
             let reads = request.method().is_safe();
             let patience = if reads { edge.patience.read } else { edge.patience.command };
-            let answer = tokio::time::timeout(patience, next.run(request)).instrument(span);
+            let answer = tokio::time::timeout(patience, answer(request, next)).instrument(span);
             answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
         }
     };
     name(&mut response, call);
     measure(&method, route.as_ref(), response.status().as_u16(), begun);
+    response
+}
+
+/// Most requests have no body, or are read to its end; the others are rid of it here.
+async fn answer(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (request, unread) = Unread::watch(request);
+    let response = next.run(request).await;
+    unread.forget().await;
     response
 }
 
@@ -138,4 +151,69 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic");
     ApiError::Internal(anyhow::anyhow!("panicked: {text}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{SocketAddr, TcpStream},
+    };
+
+    use axum::routing::{get, post};
+
+    use super::*;
+
+    async fn serve() -> SocketAddr {
+        let soon = Duration::from_millis(300);
+        let router = Router::new()
+            .route("/refused", post(async || ApiError::Unauthenticated))
+            .route("/panics", get(async || -> &'static str { panic!("a test") }))
+            .route("/hangs", get(std::future::pending::<&'static str>));
+        let router = wrap(router, Patience { read: soon, command: soon });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, router).into_future());
+        address
+    }
+
+    /// Sends the head of a request, then its body, and reads the answer to its end.
+    fn exchange(stream: &mut TcpStream, head: &str, body: &[u8]) -> String {
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut piece = [0; 4096];
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refusal_leaves_the_connection_usable_whatever_was_sent() {
+        let mut stream = TcpStream::connect(serve().await).unwrap();
+        for length in [1, 100_000, 3_000_000] {
+            let head =
+                format!("POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            let answer = exchange(&mut stream, &head, &vec![b'x'; length]);
+            assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_way_to_fail_ends_in_a_problem() {
+        let mut stream = TcpStream::connect(serve().await).unwrap();
+        for (what, code) in [
+            ("GET /panics", "INTERNAL"),
+            ("GET /hangs", "TIMED_OUT"),
+            ("GET /nowhere", "ROUTE_NOT_FOUND"),
+            ("PUT /panics", "METHOD_NOT_ALLOWED"),
+        ] {
+            let answer = exchange(&mut stream, &format!("{what} HTTP/1.1\r\nHost: a\r\n\r\n"), b"");
+            assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+            assert!(answer.contains("x-request-id: ") && answer.contains("traceparent: 00-"));
+        }
+    }
 }

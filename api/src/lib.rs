@@ -16,6 +16,7 @@ mod products;
 mod request;
 mod search;
 mod submit;
+mod unread;
 mod waiters;
 
 pub use app::run;
