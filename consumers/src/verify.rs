@@ -27,6 +27,8 @@ mod history;
 mod ledger;
 mod passage;
 mod stores;
+#[cfg(test)]
+mod tests;
 
 use checks::Checks;
 pub use checks::{Check, Rule};

@@ -1,0 +1,182 @@
+//! Books that balance, and books with one entry wrong.
+
+use domain::{
+    CommandId, Currency, Money, Timestamp,
+    product::{Command, Event, NewSku, ProductRepriced, RegisterProduct, RepriceProduct},
+};
+use projections::{Fact, Logged};
+use schemas::{
+    CATALOG, CommandMessage, Decision, DecisionMessage, EventMessage, Origin, Traceparent, Verdict,
+    event_id,
+};
+use uuid::Uuid;
+
+use super::{
+    checks::{Checks, Rule},
+    history::History,
+    ledger::Ledger,
+};
+
+const LAMP: Uuid = Uuid::from_u128(1);
+const REGISTER: CommandId = CommandId(Uuid::from_u128(11));
+const REPRICE: CommandId = CommandId(Uuid::from_u128(12));
+const REPRICE_AGAIN: CommandId = CommandId(Uuid::from_u128(13));
+
+fn origin(command: CommandId) -> Origin {
+    Origin {
+        aggregate: LAMP,
+        mall: "demo".parse().unwrap(),
+        command,
+        body_hash: "hash".to_owned(),
+        actor: "key:demo".to_owned(),
+        correlation: Uuid::from_u128(9),
+        trace: Traceparent::start(Uuid::from_u128(9)),
+    }
+}
+
+fn won(minor: i64) -> Money {
+    Money { minor, currency: "KRW".parse::<Currency>().unwrap() }
+}
+
+fn wish(command: CommandId, body: Command) -> CommandMessage {
+    let (expected_version, reply_partition) = (None, None);
+    CommandMessage { origin: origin(command), expected_version, reply_partition, body }
+}
+
+fn register() -> CommandMessage {
+    let sku = NewSku { code: "A".to_owned(), choices: vec![], price: None };
+    let body = RegisterProduct {
+        partner_id: None,
+        external_id: None,
+        name: "lamp".to_owned(),
+        description: String::new(),
+        options: vec![],
+        skus: vec![sku],
+        list_price: won(10),
+        images: vec![],
+    };
+    wish(REGISTER, Command::RegisterProduct(body))
+}
+
+fn reprice(command: CommandId, minor: i64) -> CommandMessage {
+    wish(command, Command::RepriceProduct(RepriceProduct { list_price: won(minor) }))
+}
+
+fn registered() -> Event {
+    let blank = History::new("demo".parse().unwrap());
+    blank.conclude(&register(), Timestamp(5)).unwrap().remove(0)
+}
+
+fn repriced(previous: i64, minor: i64) -> Event {
+    Event::ProductRepriced(ProductRepriced { list_price: won(minor), previous: won(previous) })
+}
+
+/// A pass over one partition.
+struct Pass {
+    ledger: Ledger,
+    checks: Checks,
+    offset: i64,
+}
+
+impl Pass {
+    fn over(commands: &[CommandMessage]) -> Self {
+        let mut ledger = Ledger::new(0, true);
+        for (offset, wish) in (0..).zip(commands) {
+            ledger.take_command(wish.origin.command, LAMP, offset, Some(wish.clone()));
+        }
+        Self { ledger, checks: Checks::default(), offset: 0 }
+    }
+
+    fn logged(&mut self, topic: &str, fact: Fact) -> Logged {
+        self.offset += 1;
+        let (partition, appended) = (0, Timestamp(self.offset));
+        Logged { topic: topic.to_owned(), partition, offset: self.offset, appended, fact }
+    }
+
+    fn refused(mut self, command: CommandId, verdict: Verdict, version: i64) -> Self {
+        let body =
+            Decision { verdict, code: None, detail: None, version, last_event_offset: version - 1 };
+        let decision = DecisionMessage { origin: origin(command), time: Timestamp(5), body };
+        let logged = self.logged(CATALOG.decisions.name, Fact::Decision(decision));
+        self.ledger.take_decision(&logged, &mut self.checks);
+        self
+    }
+
+    fn event(self, command: CommandId, version: i64, body: Event) -> Self {
+        self.event_called(event_id(LAMP, version), command, version, body)
+    }
+
+    fn event_called(mut self, id: Uuid, command: CommandId, version: i64, body: Event) -> Self {
+        let event = EventMessage { origin: origin(command), version, time: Timestamp(5), body };
+        let logged = self.logged(CATALOG.events.name, Fact::Event(event));
+        self.ledger.take_event(&logged, Some(id), true, &mut self.checks);
+        self
+    }
+
+    /// The rules that do not hold, when the first `decided` commands have been.
+    fn broken(mut self, decided: i64) -> Vec<Rule> {
+        self.ledger.close(decided, &mut self.checks);
+        let broken = self.checks.into_list().into_iter().filter(|check| check.broken > 0);
+        broken.map(|check| check.rule).collect()
+    }
+}
+
+fn balanced() -> Pass {
+    Pass::over(&[register(), reprice(REPRICE, 20), reprice(REPRICE_AGAIN, 20), register()])
+        .refused(REPRICE_AGAIN, Verdict::Unchanged, 2)
+        .event(REGISTER, 1, registered())
+        .event(REPRICE, 2, repriced(10, 20))
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    assert_eq!(balanced().broken(4), []);
+}
+
+#[test]
+fn a_command_without_a_decision_is_found_once_it_had_to_be_decided() {
+    let pass = || Pass::over(&[register(), reprice(REPRICE, 20)]).event(REGISTER, 1, registered());
+    assert_eq!(pass().broken(1), []);
+    assert_eq!(pass().broken(2), [Rule::OneDecision]);
+}
+
+#[test]
+fn a_rejection_with_an_event_is_found() {
+    let pass = Pass::over(&[register()]).refused(REGISTER, Verdict::Unchanged, 0);
+    let broken = pass.event(REGISTER, 1, registered()).broken(1);
+    assert!(broken.starts_with(&[Rule::OneDecision, Rule::RejectionLeavesNoEvent]), "{broken:?}");
+}
+
+#[test]
+fn a_doubled_event_is_found() {
+    let broken = balanced().event(REPRICE, 2, repriced(10, 20)).broken(4);
+    assert_eq!(broken, [Rule::OneDecision, Rule::Versions]);
+}
+
+#[test]
+fn a_gap_is_found() {
+    let pass = Pass::over(&[register(), reprice(REPRICE, 20)]).event(REGISTER, 1, registered());
+    assert_eq!(pass.event(REPRICE, 3, repriced(10, 20)).broken(2), [Rule::Versions]);
+}
+
+#[test]
+fn a_foreign_id_is_found() {
+    let pass = Pass::over(&[register()]);
+    let pass = pass.event_called(Uuid::from_u128(7), REGISTER, 1, registered());
+    assert_eq!(pass.broken(1), [Rule::EventIds]);
+}
+
+#[test]
+fn an_event_of_no_command_is_found() {
+    let pass = Pass::over(&[register()]).event(REGISTER, 1, registered());
+    assert_eq!(pass.event(REPRICE, 2, repriced(10, 20)).broken(1), [Rule::OneDecision]);
+}
+
+#[test]
+fn another_decision_than_the_rules_give_is_found() {
+    let pass = Pass::over(&[register(), reprice(REPRICE, 20)]).event(REGISTER, 1, registered());
+    assert_eq!(pass.event(REPRICE, 2, repriced(10, 21)).broken(2), [Rule::DecidedAgain]);
+    let pass = Pass::over(&[register(), reprice(REPRICE, 20)]);
+    let pass = pass.refused(REPRICE, Verdict::Unchanged, 1).event(REGISTER, 1, registered());
+    assert_eq!(pass.broken(2), [Rule::DecidedAgain]);
+}
