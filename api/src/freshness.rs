@@ -94,6 +94,7 @@ pub(crate) async fn reached(
     Wanted(token): Wanted,
 ) -> Result<(), ApiError> {
     let Some(token) = token else { return Ok(()) };
+    let asked = std::time::Instant::now();
     let deadline = tokio::time::Instant::now() + app.read_wait;
     loop {
         let checkpoint = checkpoint::read(&app.db, projection, version, token.partition).await?;
@@ -106,9 +107,11 @@ pub(crate) async fn reached(
         }
         tokio::time::sleep(ASK).await;
     }
-    // By now the end is newer than any token that was given out before the request.
-    match app.ends.end(CATALOG.events.name, token.partition) {
-        Some(end) if token.offset >= end => Err(ApiError::InvalidToken),
+    // An end that was seen after the request is newer than any token given out before it.
+    let (topic, partition) = (CATALOG.events.name, token.partition);
+    let fresh = app.ends.seen(topic, partition).is_some_and(|seen| seen > asked);
+    match app.ends.end(topic, partition) {
+        Some(end) if fresh && token.offset >= end => Err(ApiError::InvalidToken),
         _ => Err(ApiError::NotYetVisible),
     }
 }

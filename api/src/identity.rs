@@ -7,6 +7,7 @@ use domain::{
     product::{Command, RegisterProduct},
 };
 use schemas::Records;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -33,16 +34,28 @@ pub(crate) fn product_id(caller: &Caller, wish: &RegisterProduct, key: Option<&s
     })
 }
 
-/// The hash of what is wished: 32 hexadecimal digits, equal for equal commands only.
+/// The hash of what is wished: 32 hexadecimal digits, equal for equal commands only. A retry may
+/// meet a newer build, whose command has one more optional field: what is absent does not count.
 pub(crate) fn body_hash(command: &Command, expected_version: Option<i64>) -> String {
     let mut hash = Sha256::new();
     hash.update(command.record_name());
     hash.update([0]);
-    hash.update(command.to_json().to_string());
+    hash.update(without_nulls(command.to_json()).to_string());
     hash.update([0]);
     hash.update(expected_version.map(|version| version.to_string()).unwrap_or_default());
     let whole: [u8; 32] = hash.finalize().into();
     whole.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().filter(|(_, field)| !field.is_null());
+            fields.map(|(name, field)| (name, without_nulls(field))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        value => value,
+    }
 }
 
 #[cfg(test)]
