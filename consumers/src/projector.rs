@@ -102,8 +102,8 @@ fn feed(around: &Surroundings, engine: &Arc<Engine>, shutdown: &Shutdown) {
     }
 }
 
-/// How long the decision of a command can be asked for.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the decision of a command can be asked for: longer than any command is kept: as long as the log has one, its status resolves.
+const KEPT: Duration = Duration::from_secs(9 * 24 * 3600);
 const PIECE: u32 = 500;
 
 /// Deletes old decisions, a piece at a time, until the runtime ends.

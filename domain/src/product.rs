@@ -232,6 +232,14 @@ pub enum Rejection {
     /// A picture that is not a web address.
     #[error("{0:?} is not an http or https address")]
     InvalidImage(String),
+    /// A text longer than anybody would show.
+    #[error("{what} has {length} bytes; {MOST_BYTES} are allowed")]
+    TooLong {
+        /// Which text.
+        what: &'static str,
+        /// Its length in bytes.
+        length: usize,
+    },
 }
 
 impl Refusal for Rejection {
@@ -248,6 +256,7 @@ impl Refusal for Rejection {
             Self::SkuChoicesMismatch(_) => "SKU_CHOICES_MISMATCH",
             Self::DuplicateOption(_) => "DUPLICATE_OPTION",
             Self::InvalidImage(_) => "INVALID_IMAGE",
+            Self::TooLong { .. } => "TOO_LONG",
         }
     }
 }
@@ -351,7 +360,18 @@ fn check_name(name: &str) -> Result<(), Rejection> {
     if name.trim().is_empty() { Err(Rejection::BlankName) } else { Ok(()) }
 }
 
+/// The longest address or option value.
+const MOST_BYTES: usize = 2000;
+
+fn check_length(what: &'static str, text: &str) -> Result<(), Rejection> {
+    if text.len() > MOST_BYTES {
+        return Err(Rejection::TooLong { what, length: text.len() });
+    }
+    Ok(())
+}
+
 fn check_images(images: &[String]) -> Result<(), Rejection> {
+    images.iter().try_for_each(|image| check_length("an image's address", image))?;
     let is_other = |text: &&String| !text.starts_with("https://") && !text.starts_with("http://");
     match images.iter().find(is_other) {
         Some(image) => Err(Rejection::InvalidImage(image.clone())),
@@ -375,6 +395,7 @@ fn check_currency(expected: Currency, price: Money) -> Result<(), Rejection> {
 fn check_options(options: &[ProductOption]) -> Result<(), Rejection> {
     let mut names = HashSet::new();
     for option in options {
+        option.values.iter().try_for_each(|value| check_length("an option's value", value))?;
         let mut values = HashSet::new();
         if !names.insert(&option.name) || !option.values.iter().all(|value| values.insert(value)) {
             return Err(Rejection::DuplicateOption(option.name.clone()));

@@ -1,6 +1,10 @@
 //! Confluent framing: a zero byte, the schema id as four big-endian bytes, then the Avro datum.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use dashmap::DashMap;
@@ -16,8 +20,18 @@ use crate::{
 pub struct Codec {
     registry: Registry,
     writers: HashMap<String, Writer>,
-    readers: DashMap<u32, Option<Arc<Reader>>>,
+    readers: DashMap<u32, Known>,
 }
+
+/// What the registry said of an id.
+enum Known {
+    Readable(Arc<Reader>),
+    Unknown(Instant),
+}
+
+/// How long the registry is not asked again for an id that it does not know: a replica of it may
+/// lag behind the writer.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
 struct Writer {
     frame: [u8; 5],
@@ -73,7 +87,7 @@ impl Codec {
                 let id = registry.id_of(&subject, &schema).await?;
                 let id = id.ok_or_else(|| CodecError::NotRegistered(subject))?;
                 let schema: &'static Schema = Box::leak(Box::new(schema));
-                readers.insert(id, Some(Arc::new(Reader::new(schema)?)));
+                readers.insert(id, Known::Readable(Arc::new(Reader::new(schema)?)));
                 writers.insert(name, Writer::new(id, schema)?);
             }
         }
@@ -101,23 +115,29 @@ impl Codec {
         let (frame, datum) = bytes.split_first_chunk::<5>().ok_or(CodecError::NotFramed)?;
         let [0, id @ ..] = *frame else { return Err(CodecError::NotFramed) };
         let id = u32::from_be_bytes(id);
-        let reader = self.readers.get(&id).ok_or(CodecError::NotLearnt(id))?;
-        let reader = reader.clone().ok_or(CodecError::UnknownSchema(id))?;
-        Ok(Frame { reader, datum })
+        match self.readers.get(&id).as_deref() {
+            Some(Known::Readable(reader)) => Ok(Frame { reader: reader.clone(), datum }),
+            Some(Known::Unknown(since)) if since.elapsed() < UNKNOWN_FOR => {
+                Err(CodecError::UnknownSchema(id))
+            }
+            _ => Err(CodecError::NotLearnt(id)),
+        }
     }
 
-    /// Looks a schema up that appeared while running; an unknown one is remembered as such.
+    /// Looks a schema up that appeared while running; an unknown one is remembered for a moment.
     ///
     /// # Errors
     /// [`CodecError::Registry`] when the registry does not answer.
     pub async fn learn(&self, id: u32) -> Result<(), CodecError> {
-        let found = self.registry.schema(id).await?;
-        let reader = match found {
+        let known = match self.registry.schema(id).await? {
             // A process meets a handful of schemas in its life, so leaking each is bounded.
-            Some(schema) => Some(Arc::new(Reader::new(Box::leak(Box::new(schema)))?)),
-            None => None,
+            Some(schema) => Known::Readable(Arc::new(Reader::new(Box::leak(Box::new(schema)))?)),
+            None => Known::Unknown(Instant::now()),
         };
-        self.readers.insert(id, reader);
+        self.readers.retain(
+            |_, known| !matches!(known, Known::Unknown(since) if since.elapsed() >= UNKNOWN_FOR),
+        );
+        self.readers.insert(id, known);
         Ok(())
     }
 }

@@ -29,9 +29,6 @@ pub enum RegistryError {
         /// Its text.
         detail: String,
     },
-    /// What it holds is no Avro schema.
-    #[error("the schema registry holds something else than an Avro schema: {0}")]
-    Avro(#[from] apache_avro::Error),
 }
 
 impl Registry {
@@ -87,17 +84,19 @@ impl Registry {
         Ok(answer.and_then(|list| list.as_array().map(Vec::len)).unwrap_or(0))
     }
 
-    /// The schema of an id.
+    /// The schema of an id, if there is one and it is Avro.
     ///
     /// # Errors
-    /// [`RegistryError`] when the registry does not answer, or holds no Avro schema there.
+    /// [`RegistryError`] when the registry does not answer.
     pub async fn schema(&self, id: u32) -> Result<Option<Schema>, RegistryError> {
         let path = format!("/schemas/ids/{id}");
-        let Some(found) = self.ask(self.request(Method::GET, &path), &path).await? else {
-            return Ok(None);
+        let found = match self.ask(self.request(Method::GET, &path), &path).await {
+            // Whatever is wrong with the id stays wrong, so it must not be asked for again.
+            Err(RegistryError::Refused { status, .. }) if status.is_client_error() => None,
+            found => found?,
         };
-        let text = found["schema"].as_str().unwrap_or_default();
-        Ok(Some(Schema::parse_str(text)?))
+        let text = found.as_ref().and_then(|found| found["schema"].as_str());
+        Ok(text.and_then(|text| Schema::parse_str(text).ok()))
     }
 
     /// The compatibility that holds where a subject says nothing else.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::schemas::topic::{Retention, TOPICS, Topic};
+use ::schemas::topic::{CATALOG, Retention, TOPICS, Topic};
 use anyhow::{Context, anyhow, bail};
 use rdkafka::{
     admin::{
@@ -26,13 +26,22 @@ fn settings_of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
         Retention::Forever => "-1".to_owned(),
         Retention::Hours(hours) => (hours * 3_600_000).to_string(),
     };
+    // A dead letter is a command and more, and a decision may quote one: only what is accepted from
+    // outside is held to Kafka's usual size.
+    let from_outside = topic.name == CATALOG.commands.name;
+    let largest = if from_outside { "1048588" } else { "2097152" };
     let mut settings = vec![
         ("cleanup.policy", "delete".to_owned()),
         ("retention.ms", retention),
         ("retention.bytes", "-1".to_owned()),
         ("message.timestamp.type", "LogAppendTime".to_owned()),
-        ("max.message.bytes", "1048588".to_owned()),
+        ("max.message.bytes", largest.to_owned()),
     ];
+    if let Retention::Hours(hours) = topic.retention {
+        // Only whole segments expire: without this a quiet partition keeps its records twice as long.
+        let segment = (hours * 3_600_000 / 7).max(600_000);
+        settings.push(("segment.ms", segment.to_string()));
+    }
     if replication >= 3 {
         settings.push(("min.insync.replicas", "2".to_owned()));
         settings.push(("unclean.leader.election.enable", "false".to_owned()));

@@ -123,13 +123,14 @@ impl<'a> Batch<'a> {
         command: &CommandMessage,
         before: &Entry,
     ) -> Result<Vec<product::Event>, Refused> {
-        if command.expected_version.is_some_and(|expected| expected != before.version) {
+        let aggregate = command.origin.aggregate;
+        let decided = before.state.decide(aggregate, &command.body, self.at);
+        // What does not exist has no version to be compared with: like what another mall has.
+        let absent = before.version == 0 && decided.is_err();
+        if !absent && command.expected_version.is_some_and(|expected| expected != before.version) {
             return Err(Refused::version_conflict(before.version));
         }
-        before
-            .state
-            .decide(command.origin.aggregate, &command.body, self.at)
-            .map_err(|rejection| Refused::rejected(&rejection))
+        decided.map_err(|rejection| Refused::rejected(&rejection))
     }
 
     fn accept(
@@ -190,28 +191,39 @@ impl<'a> Batch<'a> {
         );
         self.records.push(dead_letter(wish, record));
         let Some(origin) = &record.origin else { return Ok(()) };
-        if self.first_decision(wish.partition, origin.command).is_some() {
+        if let Some(first) = self.first_decision(wish.partition, origin.command) {
+            self.tell(wish.partition, origin, record.reply_partition, &first.value);
             return Ok(());
         }
         let decided = Decided {
             body_hash: origin.body_hash.clone(),
             verdict: Verdict::Undecodable,
             code: Some("UNDECODABLE".to_owned()),
-            detail: Some(record.why.clone()),
+            detail: Some(shortened(record.why.clone())),
             version: 0,
             last_event: -1,
             stands: Stands::Decisions(-1),
         };
         self.write_decision(wish.partition, origin, &decided)?;
         let stands = Some(self.records.len() - 1);
-        if let Some(partition) = record.reply_partition {
-            let outcome = outcome(origin, wish.partition, &decided, &decided.body_hash);
-            let value = Reply { partition, outcome };
-            self.replies.push(Draft { partition: wish.partition, value, last: None });
-        }
+        self.tell(wish.partition, origin, record.reply_partition, &decided);
         let draft = Draft { partition: wish.partition, value: decided, last: stands };
         self.decided.insert(origin.command, draft);
         Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        partition: i32,
+        origin: &Origin,
+        reply_partition: Option<i32>,
+        decided: &Decided,
+    ) {
+        if let Some(to) = reply_partition {
+            let outcome = outcome(origin, partition, decided, &decided.body_hash);
+            let value = Reply { partition: to, outcome };
+            self.replies.push(Draft { partition, value, last: None });
+        }
     }
 
     fn remember(
@@ -325,7 +337,8 @@ impl Refused {
     }
 
     fn because(code: &str, detail: String) -> Self {
-        Self { verdict: Verdict::Rejected, code: Some(code.to_owned()), detail: Some(detail) }
+        let detail = Some(shortened(detail));
+        Self { verdict: Verdict::Rejected, code: Some(code.to_owned()), detail }
     }
 }
 
@@ -360,11 +373,23 @@ fn next_step(origin: &Origin, version: i64) -> Origin {
     Origin { trace: origin.trace.child(version.unsigned_abs() + 1), ..origin.clone() }
 }
 
+/// A rejection may quote its command. Quoted, some characters take six times their room, and a
+/// decision too large for the log would block its partition.
+fn shortened(mut detail: String) -> String {
+    const MOST: usize = 1000;
+    if detail.len() > MOST {
+        detail.truncate(detail.floor_char_boundary(MOST));
+        detail.push('…');
+    }
+    detail
+}
+
 /// The record as it came, with what is wrong and where it stood.
 fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
     let position = format!("{}.{}.{}", CATALOG.commands.name, wish.partition, wish.offset);
-    let headers =
-        vec![("dead-letter-reason".into(), record.why.clone()), ("position".into(), position)];
+    let mut headers = record.headers.clone();
+    headers.push(("dead-letter-reason".into(), shortened(record.why.clone())));
+    headers.push(("dead-letter-position".into(), position));
     Outgoing {
         topic: DEAD_LETTERS.name,
         partition: wish.partition,

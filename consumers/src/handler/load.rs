@@ -24,14 +24,7 @@ struct Missing {
 
 /// Loads what `wishes` need and returns those that can be decided: all, or while MySQL is away
 /// each partition's wishes before the first one that needs it.
-///
-/// # Errors
-/// When the log and the snapshot contradict each other.
-pub(super) fn ready(
-    around: &Surroundings,
-    owned: &mut Owned,
-    wishes: Vec<Wish>,
-) -> anyhow::Result<Vec<Wish>> {
+pub(super) fn ready(around: &Surroundings, owned: &mut Owned, wishes: Vec<Wish>) -> Vec<Wish> {
     let mut missing: BTreeMap<i32, Missing> = BTreeMap::new();
     for wish in &wishes {
         if let Some(partition) = owned.get(&wish.partition) {
@@ -43,7 +36,11 @@ pub(super) fn ready(
     for (number, missing) in missing {
         let Some(partition) = owned.get_mut(&number) else { continue };
         match load(around, number, partition.covered, &missing) {
-            Ok(loaded) => take_in(partition, loaded, &missing)?,
+            Ok(loaded) => {
+                if let Err(error) = take_in(partition, loaded, &missing) {
+                    stop(owned, number, &error);
+                }
+            }
             Err(error) => {
                 metrics::counter!(telemetry::RETRIES, "reason" => "load").increment(1);
                 tracing::warn!(partition = number, error = format!("{error:#}"), "cannot load");
@@ -59,12 +56,23 @@ pub(super) fn ready(
         }
         !closed.contains(&wish.partition)
     };
-    Ok(wishes.into_iter().filter(can_be_decided).collect())
+    wishes.into_iter().filter(can_be_decided).collect()
+}
+
+/// A partition whose history contradicts itself is decided no further, here; the others go on.
+fn stop(owned: &mut Owned, number: i32, error: &anyhow::Error) {
+    tracing::error!(partition = number, error = format!("{error:#}"), "the partition is stopped");
+    let (topic, partition) = (schemas::CATALOG.commands.name, number.to_string());
+    metrics::gauge!(telemetry::PARTITION_STOPPED, "topic" => topic, "partition" => partition)
+        .set(1.0);
+    owned.remove(&number);
 }
 
 /// Reads the checkpoints and lets go of what they cover. That MySQL is away only keeps more.
 pub(super) fn cover(around: &Surroundings, owned: &mut Owned) {
+    let most = around.cache_max / owned.len().max(1);
     for (number, partition) in owned {
+        partition.evict_over(most);
         if partition.pinned() == 0 {
             continue;
         }
@@ -72,7 +80,6 @@ pub(super) fn cover(around: &Surroundings, owned: &mut Owned) {
         match around.ask(read) {
             Ok(covered) if at_least(covered, partition.covered) => {
                 partition.cover(covered);
-                partition.evict_over(around.cache_max);
             }
             Ok(_) => {}
             Err(error) => {

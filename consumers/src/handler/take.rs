@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use projections::{Fact, snapshot};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::{CATALOG, Topic};
@@ -14,9 +14,6 @@ use super::{
 };
 use crate::log::{Bounds, Tail};
 
-/// How long a take-over may go on before the group is served again.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
 /// The order is the proof. First the group's offsets, once stable: a predecessor's late commit is
@@ -25,20 +22,30 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of
 /// them into which a commit can fall unseen.
 ///
+/// What cannot be taken by itself is left for another time, and does not hold up the rest.
+///
 /// # Errors
-/// When a server does not answer in time, or they contradict each other.
+/// When the group's offsets are not to be had within `patience`.
 pub(super) fn take(
     around: &Surroundings,
     tail: &Tail,
     partitions: &[i32],
+    patience: Duration,
 ) -> anyhow::Result<Owned> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let next = tail.committed(CATALOG.commands.name, partitions, deadline)?;
-    let taken = partitions.iter().zip(next).map(|(partition, next_command)| {
-        let taken = one(around, tail, *partition, next_command, deadline);
-        Ok((*partition, taken.with_context(|| format!("taking partition {partition}"))?))
-    });
-    taken.collect()
+    let mut owned = Owned::new();
+    for (partition, next_command) in partitions.iter().zip(next) {
+        match one(around, tail, *partition, next_command, deadline) {
+            Ok(taken) => drop(owned.insert(*partition, taken)),
+            Err(error) => {
+                metrics::counter!(crate::telemetry::RETRIES, "reason" => "take").increment(1);
+                let error = format!("{error:#}");
+                tracing::warn!(partition, error, "the partition is not taken yet");
+            }
+        }
+    }
+    Ok(owned)
 }
 
 fn one(
@@ -56,7 +63,10 @@ fn one(
     let mut taken = Partition::new(next_command, covered);
     let first_event = covered.snapshot.min(covered.status_events);
     let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;
-    let decision_bounds = bounds(&CATALOG.decisions, around, covered.status_decisions, decisions)?;
+    // Decisions expire, and with them what nobody has read: it is older than any retry.
+    let kept = tail.bounds(CATALOG.decisions.name, partition)?.next;
+    let first_decision = covered.status_decisions.max(kept.min(decisions));
+    let decision_bounds = bounds(&CATALOG.decisions, around, first_decision, decisions)?;
     tail.read(CATALOG.events.name, partition, event_bounds, deadline, |message| {
         keep_event(around, &mut taken, message)
     })?;

@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use domain::{Timestamp, product};
 use rdkafka::{Message, message::BorrowedMessage};
-use schemas::{CodecError, CommandMessage, HeaderError, HeaderSource, Origin, Records};
+use schemas::{
+    CATALOG, CodecError, CommandMessage, HeaderError, HeaderSource, Headers, Origin, Records,
+    partition_of,
+};
 use uuid::Uuid;
 
 use crate::log::{Decoder, MessageHeaders, key_of};
@@ -30,6 +33,7 @@ pub(super) struct Undecodable {
     pub(super) origin: Option<Origin>,
     pub(super) reply_partition: Option<i32>,
     pub(super) why: String,
+    pub(super) headers: Headers,
     pub(super) key: Vec<u8>,
     pub(super) payload: Vec<u8>,
 }
@@ -71,8 +75,10 @@ enum Unreadable {
     Codec(#[from] CodecError),
     #[error(transparent)]
     Header(#[from] HeaderError),
-    #[error("its key is no UUID")]
+    #[error("its key is no UUID in canonical text")]
     Key,
+    #[error("its key belongs to another partition")]
+    Partition,
     #[error("this build knows no command {0}")]
     Unknown(String),
 }
@@ -80,6 +86,10 @@ enum Unreadable {
 fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMessage, Unreadable> {
     let frame = decoder.open(message.payload().unwrap_or_default())?;
     let aggregate = key_of(message).ok_or(Unreadable::Key)?;
+    let home = partition_of(&aggregate.to_string(), CATALOG.commands.partitions);
+    if home != message.partition() {
+        return Err(Unreadable::Partition);
+    }
     let body = product::Command::decode(&frame)?
         .ok_or_else(|| Unreadable::Unknown(frame.record_name().to_owned()))?;
     Ok(CommandMessage::read(&MessageHeaders(message), aggregate, body)?)
@@ -93,6 +103,7 @@ fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
         origin,
         reply_partition: reply_to.and_then(|text| i32::from_str(text).ok()),
         why,
+        headers: headers.all(),
         key: message.key().unwrap_or_default().to_vec(),
         payload: message.payload().unwrap_or_default().to_vec(),
     }

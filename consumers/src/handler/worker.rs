@@ -34,7 +34,7 @@ const BATCH_BYTES: usize = 16 << 20;
 /// How often checkpoints are looked at while nothing is loaded anyway.
 const COVER_EVERY: Duration = Duration::from_millis(500);
 
-/// How long commands rest after a load has failed.
+/// How long commands rest after a load or a commit has failed.
 const REST: Duration = Duration::from_millis(200);
 
 /// Owns partitions until the shutdown, or until something unforeseen.
@@ -59,8 +59,12 @@ struct Worker<'a> {
     owned: Owned,
     /// Partitions that are ours by the group, but not taken yet.
     waiting: Vec<i32>,
+    take_at: Instant,
+    /// How many commands a batch may hold: fewer after an abort, so that whatever one of them
+    /// makes impossible is soon alone.
+    most: usize,
     covered_at: Instant,
-    /// Until then nothing is decided, because a load has just failed.
+    /// Until then nothing is decided, because a load or a commit has just failed.
     rest_until: Option<Instant>,
     paused: bool,
 }
@@ -82,6 +86,8 @@ impl<'a> Worker<'a> {
             replier: Replier::new(&around.kafka)?,
             owned: Owned::new(),
             waiting: Vec::new(),
+            take_at: Instant::now(),
+            most: around.batch_max,
             covered_at: Instant::now(),
             rest_until: None,
             paused: false,
@@ -89,7 +95,7 @@ impl<'a> Worker<'a> {
     }
 
     fn turn(&mut self) -> anyhow::Result<()> {
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() && Instant::now() >= self.take_at {
             self.take()?;
         }
         self.cover();
@@ -103,13 +109,19 @@ impl<'a> Worker<'a> {
 
     /// Takes what the group gave us. While that does not succeed, the group is served in between.
     fn take(&mut self) -> anyhow::Result<()> {
-        match take::take(self.around, &self.tail, &self.waiting) {
-            Ok(owned) => {
-                self.owned = owned;
-                self.waiting.clear();
-                self.paused = false;
-                self.rest_until = None;
-                metrics::counter!(telemetry::TAKEOVERS).increment(self.owned.len() as u64);
+        let (patience, again) = if self.owned.is_empty() {
+            (Duration::from_secs(10), Duration::ZERO)
+        } else {
+            (Duration::from_secs(2), Duration::from_secs(5))
+        };
+        let taken = take::take(self.around, &self.tail, &self.waiting, patience);
+        self.take_at = Instant::now() + again;
+        match taken {
+            Ok(taken) if taken.is_empty() => Ok(()),
+            Ok(taken) => {
+                metrics::counter!(telemetry::TAKEOVERS).increment(taken.len() as u64);
+                self.waiting.retain(|partition| !taken.contains_key(partition));
+                self.owned.extend(taken);
                 self.start()
             }
             Err(error) => {
@@ -153,7 +165,7 @@ impl<'a> Worker<'a> {
                 Some(Err(error)) => passing(error)?,
                 None => return Ok(wishes),
             }
-            if wishes.len() >= self.around.batch_max || bytes >= BATCH_BYTES {
+            if wishes.len() >= self.most || bytes >= BATCH_BYTES {
                 return Ok(wishes);
             }
         }
@@ -162,6 +174,9 @@ impl<'a> Worker<'a> {
     fn rebalanced(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
         for change in changes {
             self.owned.clear();
+            self.paused = false;
+            self.rest_until = None;
+            self.take_at = Instant::now();
             match change {
                 Change::Assigned(partitions, Some(membership)) => {
                     let generation = membership.generation;
@@ -188,7 +203,7 @@ impl<'a> Worker<'a> {
         let at = now();
         observe_wait(&wishes, at);
         let found = wishes.len();
-        let ready = load::ready(self.around, &mut self.owned, wishes)?;
+        let ready = load::ready(self.around, &mut self.owned, wishes);
         stage("load", polled);
         let partial = ready.len() < found;
         if !ready.is_empty() {
@@ -219,6 +234,7 @@ impl<'a> Worker<'a> {
         match committed {
             Ok(delivered) => {
                 faults::point("handler.after_commit");
+                self.most = (self.most * 2).min(self.around.batch_max);
                 let replies = batch.settle(&delivered);
                 self.advance(wishes);
                 faults::point("handler.before_outcome");
@@ -228,11 +244,13 @@ impl<'a> Worker<'a> {
             }
             Err(error @ CommitError::Aborted(_)) => {
                 tracing::warn!(%error, "deciding the batch again");
+                self.most = (wishes.len() / 2).max(1);
+                self.rest_until = Some(Instant::now() + REST);
                 self.start()
             }
             Err(error @ CommitError::Unknown(_)) => {
                 tracing::warn!(%error, "taking the partitions anew");
-                self.waiting = std::mem::take(&mut self.owned).into_keys().collect();
+                self.waiting.extend(std::mem::take(&mut self.owned).into_keys());
                 self.member.assign(&TopicPartitionList::new()).context("letting partitions go")
             }
         }

@@ -54,7 +54,7 @@ impl Kafka {
             .set("fetch.queue.backoff.ms", "1")
             // Prefetch is what a backlog costs in memory; the default is 64 MiB.
             .set("queued.max.messages.kbytes", "16384")
-            .set("fetch.message.max.bytes", "1048576");
+            .set("fetch.message.max.bytes", "2097152");
         config
     }
 
@@ -102,6 +102,8 @@ impl Kafka {
             // Half the session time-out: a dead owner's transaction is gone before its partitions
             // move. The two below must stay under it, or librdkafka refuses the configuration.
             .set("transaction.timeout.ms", "3000")
+            // As large as its topics allow: a dead letter is a command plus what is wrong with it.
+            .set("message.max.bytes", "2000000")
             .set("message.timeout.ms", "2900")
             .set("socket.timeout.ms", "2900");
         config

@@ -22,6 +22,9 @@ use super::{
     record::Decoder,
 };
 
+/// How much of the log one poll may bring into memory.
+const BATCH_BYTES: usize = 8 << 20;
+
 /// Follows the log for one group.
 pub struct Reader {
     member: Member,
@@ -92,14 +95,14 @@ impl Reader {
         }
     }
 
-    /// Waits for a first record, then takes those that are there already, up to `most`.
+    /// Waits for a first record, then takes those that are there already, up to `most` and 8 MiB.
     ///
     /// # Errors
     /// When the position is outside the log, or the registry does not answer: whoever reads must
     /// start again from its checkpoint.
     pub fn poll(&self, most: usize, wait: Duration) -> anyhow::Result<Polled> {
         let deadline = Instant::now() + wait;
-        let mut records = Vec::new();
+        let (mut records, mut bytes) = (Vec::new(), 0);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = if records.is_empty() { left } else { Duration::ZERO };
@@ -113,12 +116,15 @@ impl Reader {
                 });
             }
             match message {
-                Some(Ok(message)) => records.push(self.decoder.logged(&message)?),
+                Some(Ok(message)) => {
+                    bytes += message.payload_len();
+                    records.push(self.decoder.logged(&message)?);
+                }
                 Some(Err(error)) => passing(error)?,
                 None if records.is_empty() && Instant::now() < deadline => {}
                 None => return Ok(Polled::Records(records)),
             }
-            if records.len() >= most {
+            if records.len() >= most || bytes >= BATCH_BYTES {
                 return Ok(Polled::Records(records));
             }
         }

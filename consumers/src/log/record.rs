@@ -96,9 +96,11 @@ impl Decoder {
     }
 }
 
-/// The aggregate id that keys a message: canonical UUID text.
+/// The aggregate id that keys a message. Only canonical text is one: another spelling of the same
+/// id would stand in another partition, and the aggregate would have two owners.
 pub fn key_of(message: &BorrowedMessage<'_>) -> Option<Uuid> {
-    Uuid::from_str(message.key_view::<str>()?.ok()?).ok()
+    let text = message.key_view::<str>()?.ok()?;
+    Uuid::from_str(text).ok().filter(|id| id.to_string() == text)
 }
 
 /// A Kafka message as a source of headers.
@@ -108,6 +110,15 @@ impl HeaderSource for MessageHeaders<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         let headers = self.0.headers()?;
         headers.iter().find(|header| header.key == name).and_then(|header| header.value)
+    }
+}
+
+impl MessageHeaders<'_> {
+    /// All headers, as text.
+    pub fn all(&self) -> Headers {
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into();
+        let headers = self.0.headers().into_iter().flat_map(rdkafka::message::Headers::iter);
+        headers.map(|header| (header.key.to_owned().into(), text(header.value))).collect()
     }
 }
 

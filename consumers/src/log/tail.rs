@@ -1,6 +1,9 @@
 //! What must be known of the log before a partition can be taken over.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use domain::Timestamp;
@@ -30,6 +33,15 @@ pub struct Bounds {
     pub next: i64,
     /// The offset after the last one.
     pub end: i64,
+}
+
+/// How far a stretch was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// As far as was wanted.
+    Stopped,
+    /// To what was said to be the end.
+    ToEnd,
 }
 
 impl Tail {
@@ -130,7 +142,7 @@ impl Tail {
     }
 
     /// Hands every committed record of `bounds` to `take`. Everything before `bounds.end` must be
-    /// settled: then the first end of partition that is met lies at or after it.
+    /// settled.
     ///
     /// # Errors
     /// What `take` returns, or that the broker is silent until `deadline`.
@@ -156,12 +168,36 @@ impl Tail {
         if bounds.next >= bounds.end {
             return Ok(());
         }
+        let next = Cell::new(bounds.next);
+        let mut take = |message: &BorrowedMessage<'_>| {
+            next.set(message.offset() + 1);
+            take(message)
+        };
+        let read = self.to_end(topic, partition, bounds.next, deadline, &mut take)?;
+        if read == Read::Stopped || next.get() >= bounds.end {
+            return Ok(());
+        }
+        // A new leader may for a moment serve less than the old one had told, and its end is then
+        // no end. It does not tell where its log ends before it knows (KIP-207), so an end that is
+        // met after that answer is one.
+        self.wait_settled(topic, partition, bounds.end, deadline)?;
+        self.to_end(topic, partition, next.get(), deadline, &mut take).map(drop)
+    }
+
+    fn to_end(
+        &self,
+        topic: &str,
+        partition: i32,
+        next: i64,
+        deadline: Instant,
+        take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Read> {
         let mut from = TopicPartitionList::new();
-        from.add_partition_offset(topic, partition, Offset::Offset(bounds.next))?;
+        from.add_partition_offset(topic, partition, Offset::Offset(next))?;
         self.committed.assign(&from)?;
-        let result = self.drain(deadline, &mut take);
+        let result = self.drain(deadline, take);
         self.committed.unassign()?;
-        result.with_context(|| format!("reading {topic} {partition} from {}", bounds.next))
+        result.with_context(|| format!("reading {topic} {partition} from {next}"))
     }
 
     /// When the first committed record of `bounds` was appended. There may be none, although
@@ -188,12 +224,12 @@ impl Tail {
         &self,
         deadline: Instant,
         take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Read> {
         loop {
             match self.committed.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) if take(&message)? => {}
-                Some(Ok(_)) => return Ok(()),
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Ok(_)) => return Ok(Read::Stopped),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Read::ToEnd),
                 Some(Err(error)) if lost_position(&error) => return Err(error.into()),
                 Some(Err(error)) => tracing::warn!(%error, "reading the tail"),
                 None if Instant::now() > deadline => bail!("no answer in time"),

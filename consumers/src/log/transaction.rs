@@ -145,15 +145,21 @@ fn run(
     faults::point("handler.before_commit");
     // rdkafka flushes before it commits, and while a delivery report is still being let go of its
     // flush sleeps 100 ms.
-    while producer.in_flight_count() > 0 {
+    let deadline = Instant::now() + STEP;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
         std::hint::spin_loop();
     }
     #[expect(clippy::disallowed_methods, reason = "nothing is in flight any more")]
     let committed = producer.commit_transaction(STEP);
     match committed {
         Ok(()) => Ok(delivered),
+        // The commit was asked for, so only an abort that succeeds proves that it did not happen.
         Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
-            Err(CommitError::Aborted(KafkaError::Transaction(error)))
+            let error = KafkaError::Transaction(error);
+            match producer.abort_transaction(STEP) {
+                Ok(()) => Err(CommitError::Aborted(error)),
+                Err(_) => Err(CommitError::Unknown(error)),
+            }
         }
         Err(error) => Err(CommitError::Unknown(error)),
     }

@@ -161,4 +161,7 @@ fn a_picture_has_a_web_address() {
     given([registered()])
         .when(revise(None, None, Some("v12.jpg")))
         .rejected(invalid("v12.jpg"), "INVALID_IMAGE");
+    let endless = Rejection::TooLong { what: "an image's address", length: 2001 };
+    let long = register(|wish| wish.images = vec!["x".repeat(2001)]);
+    given([]).when(long).rejected(endless, "TOO_LONG");
 }
