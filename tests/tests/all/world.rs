@@ -38,7 +38,10 @@ where
             };
             let outcome = test(world).await;
             world.spoilt = outcome.is_err();
-            outcome.map_err(|error| failed(error.context(world.fleet.tails())))
+            outcome.map_err(|error| {
+                eprintln!("{}", world.fleet.tails());
+                failed(error)
+            })
         })
     })
 }
