@@ -6,6 +6,7 @@ use anyhow::Result;
 use libtest_mimic::{Conclusion, Failed, Trial};
 use tests::{Client, Fleet, Stack, samples};
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 /// What a test on servers is given.
 pub(crate) struct World {
@@ -53,8 +54,8 @@ impl World {
         let fleet = Fleet::start(&stack.addresses, None).await?;
         let client = fleet.client()?;
         // The first of each process takes its partitions before it has anything to show.
-        let (_, token) = client.register(&samples::vacuum()).await?;
-        client.find("청소기", &token).await?;
+        let wish = client.insist("/products", &samples::vacuum(), &Uuid::now_v7().to_string());
+        client.find("청소기", &wish.await?.header("consistency-token")?).await?;
         Ok(Self { stack, fleet, client, spoilt: false })
     }
 
