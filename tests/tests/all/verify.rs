@@ -18,7 +18,7 @@ use crate::world::World;
 pub(crate) async fn finds_nothing(world: &World) -> Result<()> {
     let what = "verify finds nothing";
     until(what, Duration::from_secs(60), async || {
-        let (status, printed) = world.fleet.jangbu(&["verify"])?;
+        let (status, printed) = world.fleet.jangbu(&["verify", "--wait", "20"])?;
         ensure!(status.success(), "{printed}");
         Ok(Some(()))
     })
