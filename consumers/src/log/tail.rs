@@ -50,8 +50,12 @@ impl Tail {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn of(kafka: &Kafka, group: &str) -> anyhow::Result<Self> {
-        let committed =
-            kafka.consumer().set("group.id", group).set("enable.partition.eof", "true").create()?;
+        let mut settings = kafka.consumer();
+        // At the end of a log the broker waits so long before it says so, and it is asked twice for
+        // each topic of each partition that is taken over.
+        settings.set("fetch.wait.max.ms", "5");
+        settings.set("group.id", group).set("enable.partition.eof", "true");
+        let committed = settings.create()?;
         let uncommitted = kafka.asking("read_uncommitted").create()?;
         Ok(Self { committed, uncommitted, group: group.to_owned() })
     }
