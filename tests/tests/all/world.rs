@@ -54,8 +54,9 @@ impl World {
         let fleet = Fleet::start(&stack.addresses, None).await?;
         let client = fleet.client()?;
         // The first of each process takes its partitions before it has anything to show.
-        let wish = client.insist("/products", &samples::vacuum(), &Uuid::now_v7().to_string());
-        client.find("청소기", &wish.await?.header("consistency-token")?).await?;
+        let (body, key) = (samples::vacuum(), Uuid::now_v7().to_string());
+        let first = client.insist("/products", &body, &key).await?;
+        client.find("청소기", &first.header("consistency-token")?).await?;
         Ok(Self { stack, fleet, client, spoilt: false })
     }
 
