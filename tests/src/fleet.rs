@@ -187,7 +187,12 @@ impl Fleet {
             let answer = client.open("/health/ready").send().await?;
             Ok((answer.status == 200).then_some(()))
         });
-        ready.await.with_context(|| self.tails())
+        ready.await.with_context(|| self.tails())?;
+        let handler = self.process(Role::Handler)?;
+        until("the handler has partitions", Duration::from_secs(60), async || {
+            Ok((handler.metric("jangbu_partitions_owned").await? > 0.0).then_some(()))
+        })
+        .await
     }
 
     /// The last lines of every log.
