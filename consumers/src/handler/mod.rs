@@ -12,9 +12,14 @@ mod take;
 mod wish;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    sync::{Arc, mpsc::RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use projections::Tables;
 use schemas::{CATALOG, Codec, DEAD_LETTERS, OUTCOMES, Registry};
 use tokio::runtime::Runtime;
@@ -27,6 +32,12 @@ use crate::{
 
 /// How long MySQL may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(6);
+
+/// A worker that stands still so long has been put out of the group (`max.poll.interval.ms`).
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How long the last batch may take to end when the process is to end.
+const END: Duration = Duration::from_secs(10);
 
 /// What a worker needs of the world.
 struct Surroundings {
@@ -56,18 +67,56 @@ impl Surroundings {
 /// begins anew with no memory of it: everything it knew can be read again from the log.
 ///
 /// # Errors
-/// When the process cannot begin its work: settings, registry or MySQL.
+/// When the process cannot begin its work: settings, registry, MySQL or a thread.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let around = surroundings(config, &runtime)?;
+    let around = Arc::new(surroundings(config, &runtime)?);
     while !shutdown.requested() {
-        if let Err(error) = worker::run(&around, shutdown) {
+        if let Err(error) = watch(&around, shutdown) {
             metrics::counter!(crate::telemetry::RETRIES, "reason" => "worker").increment(1);
             tracing::error!(error = format!("{error:#}"), "the worker begins anew");
             shutdown.sleep(Duration::from_millis(500));
         }
     }
+    // A thread that was given up may still wait for a lost server; the process does not.
+    runtime.shutdown_background();
     Ok(())
+}
+
+/// Runs one worker on a thread of its own, and gives it up when it no longer turns: librdkafka may
+/// wait without end for a coordinator that went away in the middle of a transaction. Should it
+/// wake, it has lost its place in the group, and commits nothing.
+fn watch(around: &Arc<Surroundings>, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let (stop, stopped) = Shutdown::pair();
+    let (turned, turns) = std::sync::mpsc::sync_channel(1);
+    let around = around.clone();
+    let work = move || {
+        let told = Cell::new(Instant::now());
+        worker::run(&around, &stopped, &|| {
+            if told.get().elapsed() > Duration::from_secs(1) {
+                told.set(Instant::now());
+                let _ = turned.try_send(());
+            }
+        })
+    };
+    let worker = thread::Builder::new().name("worker".to_owned()).spawn(work)?;
+    let mut last = Instant::now();
+    loop {
+        match turns.recv_timeout(Duration::from_millis(100)) {
+            Ok(()) => last = Instant::now(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return worker.join().unwrap_or_else(|_| bail!("the worker panicked"));
+            }
+        }
+        let patience = if shutdown.requested() { END } else { STUCK };
+        if shutdown.requested() {
+            stop.stop();
+        }
+        if last.elapsed() > patience {
+            bail!("the worker has not turned for {patience:?} and is given up");
+        }
+    }
 }
 
 fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundings> {

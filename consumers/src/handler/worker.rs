@@ -37,13 +37,19 @@ const COVER_EVERY: Duration = Duration::from_millis(500);
 /// How long commands rest after a load or a commit has failed.
 const REST: Duration = Duration::from_millis(200);
 
-/// Owns partitions until the shutdown, or until something unforeseen.
+/// Owns partitions until the shutdown, or until something unforeseen, and calls `turned` every so
+/// often to show that it still does.
 ///
 /// # Errors
 /// What was unforeseen. The worker has then left the group and committed nothing half.
-pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
+pub(super) fn run(
+    around: &Surroundings,
+    shutdown: &Shutdown,
+    turned: &dyn Fn(),
+) -> anyhow::Result<()> {
     let mut worker = Worker::join(around)?;
     while !shutdown.requested() {
+        turned();
         worker.turn()?;
     }
     Ok(())
