@@ -30,7 +30,7 @@ run:
 	@cargo run --quiet --package tests --bin demo run
 
 test: build .venv/installed
-	@cargo test --workspace
+	@cargo test --workspace --all-targets
 
 bench:
 	@cargo build --release --workspace --bins
