@@ -19,6 +19,9 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     let index = format!("{}/bench", stack.address("JANGBU_OPENSEARCH")?);
     let mut search: [[Figures; 2]; 2] = Default::default();
     let mut read: [Figures; 2] = Default::default();
+    let settings = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0}});
+    let made = reqwest::Client::new().put(&index).json(&settings).send().await?;
+    made.error_for_status()?;
     let before = processor_times(fleet, stack)?;
     for _ in 0..REPEATS {
         let (rows, documents) = changes(&client).await?;
