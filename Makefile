@@ -12,7 +12,7 @@ help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
 	'make run      start everything, until Ctrl-C' \
 	'make test     every test, against servers of its own' \
-	'make bench    rates and latencies beside the limits of the machine' \
+	'make bench    rates and latencies beside the limits of the machine (CASES="commands rows" for some)' \
 	'make up       start Kafka, the registry, MySQL and OpenSearch (down, status, clean)' \
 	'make build    every crate and test' \
 	'make fmt      format' \
@@ -34,7 +34,7 @@ test: build .venv/installed
 
 bench:
 	@cargo build --release --workspace --bins
-	@cargo run --release --quiet --package tests --bin bench
+	@cargo run --release --quiet --package tests --bin bench -- $(CASES)
 
 # One build with the features of the tests, so that nothing is compiled twice.
 build:

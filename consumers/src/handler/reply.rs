@@ -16,7 +16,7 @@ impl Replier {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub(super) fn new(kafka: &Kafka) -> Result<Self, KafkaError> {
-        Ok(Self(kafka.producer().create()?))
+        Ok(Self(kafka.outcome_producer().create()?))
     }
 
     pub(super) fn tell(&self, codec: &Codec, replies: &[Reply]) {

@@ -31,7 +31,7 @@ use crate::{
 const MOST: usize = 2000;
 const WAIT: Duration = Duration::from_millis(100);
 /// The read model is not asked more often than this whether it covers what waits.
-const PACE: Duration = Duration::from_millis(40);
+const PACE: Duration = Duration::from_millis(100);
 /// How long MySQL and OpenSearch may take over a batch; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.

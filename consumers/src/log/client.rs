@@ -50,11 +50,21 @@ impl Kafka {
             .set("enable.auto.offset.store", "false")
             .set("fetch.min.bytes", "1")
             .set("fetch.wait.max.ms", "100")
+            // Nothing is fetched while something waits to be taken: what gathers meanwhile costs the
+            // brokers one answer, and not one for each transaction in it.
+            .set("queued.min.messages", "1")
             // The default of 1000 stalls a drained queue for a second.
             .set("fetch.queue.backoff.ms", "1")
             // Prefetch is what a backlog costs in memory; the default is 64 MiB.
             .set("queued.max.messages.kbytes", "16384")
             .set("fetch.message.max.bytes", "2097152");
+        config
+    }
+
+    /// A member that feeds a projection, batch by batch, and need not hear of a record at once.
+    pub fn follower(&self, group: &str) -> ClientConfig {
+        let mut config = self.member(group);
+        config.set("fetch.queue.backoff.ms", "10");
         config
     }
 
@@ -93,6 +103,16 @@ impl Kafka {
         config
     }
 
+    /// A producer of outcomes: hints, of which a few may be lost, but none may come late. Nothing
+    /// that happens to it is fatal, as it could be for an idempotent one.
+    pub fn outcome_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("enable.idempotence", "false").set("acks", "1");
+        // Those of one batch leave together.
+        config.set("linger.ms", "0.2");
+        config
+    }
+
     /// A transactional producer. The id must belong to one incarnation only: a zombie that shares
     /// it can fence the live owner for good.
     pub fn transactional(&self, transactional_id: &str) -> ClientConfig {
@@ -102,6 +122,9 @@ impl Kafka {
             // Half the session time-out: a dead owner's transaction is gone before its partitions
             // move. The two below must stay under it, or librdkafka refuses the configuration.
             .set("transaction.timeout.ms", "3000")
+            // A batch is handed over record by record and should leave in one request a partition.
+            // Nobody waits for it: sending the offsets takes longer.
+            .set("linger.ms", "0.5")
             // As large as its topics allow: a dead letter is a command plus what is wrong with it.
             .set("message.max.bytes", "2000000")
             .set("message.timeout.ms", "2900")

@@ -7,7 +7,11 @@ use std::{
 };
 
 use dashmap::DashMap;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
 use schemas::Topic;
 
 use super::client::Kafka;
@@ -40,9 +44,7 @@ impl Ends {
         let watched = ends.clone();
         let run = move || {
             while !shutdown.requested() {
-                for topic in &topics {
-                    watched.refresh(&client, topic);
-                }
+                watched.refresh(&client, &topics);
                 shutdown.sleep(every);
             }
         };
@@ -71,15 +73,40 @@ impl Ends {
         Some(if gap <= 1 { 0 } else { gap })
     }
 
-    fn refresh(&self, client: &BaseConsumer, topic: &Topic) {
-        for partition in 0..topic.partitions {
-            match client.fetch_watermarks(topic.name, partition, Duration::from_secs(2)) {
-                Ok((start, end)) => {
-                    let bounds = Bounds { start, end, seen: Instant::now() };
-                    self.0.insert((topic.name, partition), bounds);
-                }
-                Err(error) => tracing::debug!(topic.name, partition, %error, "no end"),
+    fn refresh(&self, client: &BaseConsumer, topics: &[Topic]) {
+        let asked = Instant::now();
+        let (starts, ends) =
+            match (all(client, topics, Offset::Beginning), all(client, topics, Offset::End)) {
+                (Ok(starts), Ok(ends)) => (starts, ends),
+                (Err(error), _) | (_, Err(error)) => return tracing::debug!(%error, "no ends"),
+            };
+        for (topic, partition) in each(topics) {
+            let at = |list: &TopicPartitionList| {
+                let found = list.find_partition(topic.name, partition)?;
+                found.error().is_ok().then(|| found.offset().to_raw()).flatten()
+            };
+            if let (Some(start), Some(end)) = (at(&starts), at(&ends)) {
+                let bounds = Bounds { start, end, seen: asked };
+                self.0.insert((topic.name, partition), bounds);
             }
         }
     }
+}
+
+fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
+    topics.iter().flat_map(|topic| (0..topic.partitions).map(move |partition| (topic, partition)))
+}
+
+/// Asks for one end of every partition, in one request to each broker: asked one by one, they were
+/// most of what an idle broker had to answer.
+fn all(
+    client: &BaseConsumer,
+    topics: &[Topic],
+    end: Offset,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in each(topics) {
+        asked.add_partition_offset(topic.name, partition, end)?;
+    }
+    client.offsets_for_times(asked, Duration::from_secs(2))
 }

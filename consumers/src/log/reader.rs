@@ -54,7 +54,7 @@ impl Reader {
         decoder: Decoder,
     ) -> anyhow::Result<Self> {
         let first = topics.first().context("a reader needs a topic")?;
-        let member: Member = kafka.member(group).create_with_context(Ownership::default())?;
+        let member: Member = kafka.follower(group).create_with_context(Ownership::default())?;
         member.subscribe(&[first.name])?;
         Ok(Self { member, topics: topics.to_vec(), decoder })
     }

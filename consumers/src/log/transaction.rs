@@ -130,6 +130,7 @@ fn run(
     offsets: &TopicPartitionList,
     membership: &Membership,
 ) -> Result<Delivered, CommitError> {
+    let begun = Instant::now();
     producer.begin_transaction().map_err(CommitError::Aborted)?;
     let deliveries = producer.context();
     deliveries.expect(sequence, records.len());
@@ -141,7 +142,9 @@ fn run(
     producer
         .send_offsets_to_transaction(offsets, &membership.metadata, STEP)
         .map_err(CommitError::Aborted)?;
+    let begun = stage("transaction_offsets", begun);
     let delivered = deliveries.wait().map_err(CommitError::Aborted)?;
+    let begun = stage("transaction_delivered", begun);
     faults::point("handler.before_commit");
     // rdkafka flushes before it commits, and while a delivery report is still being let go of its
     // flush sleeps 100 ms.
@@ -151,6 +154,7 @@ fn run(
     }
     #[expect(clippy::disallowed_methods, reason = "nothing is in flight any more")]
     let committed = producer.commit_transaction(STEP);
+    stage("transaction_commit", begun);
     match committed {
         Ok(()) => Ok(delivered),
         // The commit was asked for, so only an abort that succeeds proves that it did not happen.
@@ -163,6 +167,13 @@ fn run(
         }
         Err(error) => Err(CommitError::Unknown(error)),
     }
+}
+
+/// Notes how long a stage took, and begins the next.
+fn stage(name: &'static str, begun: Instant) -> Instant {
+    let now = Instant::now();
+    metrics::histogram!(crate::telemetry::STAGE_SECONDS, "stage" => name).record(now - begun);
+    now
 }
 
 fn send(producer: &Producer, opaque: usize, record: &Outgoing) -> Result<(), KafkaError> {

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,9 @@ use crate::{
 /// Records taken in one poll, over all partitions.
 const MOST: usize = 2000;
 const WAIT: Duration = Duration::from_millis(100);
+/// The least time between two transactions, unless the batch was a full one: under load a few
+/// changes gather, and what a transaction costs is shared; after a rest the first is not delayed.
+const PACE: Duration = Duration::from_millis(50);
 /// How long MySQL may take over a batch; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.
@@ -184,7 +188,7 @@ impl Worker {
 
     fn apply(&mut self, records: Vec<Logged>) -> anyhow::Result<()> {
         faults::point("projector.after_poll");
-        let began = Instant::now();
+        let (began, full) = (Instant::now(), records.len() >= MOST);
         let batches = self.progress.split(records);
         match self.together(&batches) {
             Ok(moved) => self.moved(moved),
@@ -194,6 +198,9 @@ impl Worker {
         }
         faults::point("projector.after_mysql_commit");
         self.progress.applied(began.elapsed());
+        if !full {
+            thread::sleep(PACE.saturating_sub(began.elapsed()));
+        }
         Ok(())
     }
 

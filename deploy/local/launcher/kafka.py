@@ -41,7 +41,6 @@ class Kafka(Server):
 
     def command(self) -> list[str]:
         return self.java(
-            "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
             f"-Dlog4j2.configurationFile={self.home}/log4j2.yaml",
             "-cp", f"{self.program}/*", "kafka.Kafka", f"{self.home}/server.properties",
             heap=self.options["heap"],

@@ -26,9 +26,7 @@ class Registry(Server):
         (self.home / "snapshots").mkdir(exist_ok=True)
 
     def command(self) -> list[str]:
-        # The cost of compiling further is paid at each start, and regained in production only.
-        quick = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-        return self.java(*quick, "-jar", f"{self.program}/quarkus-run.jar", heap=self.options["heap"])
+        return self.java("-jar", f"{self.program}/quarkus-run.jar", heap=self.options["heap"])
 
     def environment(self) -> dict[str, str]:
         return {

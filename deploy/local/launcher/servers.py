@@ -95,7 +95,8 @@ class Server:
     def java(self, *words: str, heap: str) -> list[str]:
         # The first word is read by nobody but us: it marks the process as this stack's.
         mark = f"-Djangbu.stack={self.stack.state}/"
-        return [f"{java.jdk(self.stack)}/bin/java", mark, f"-Xms{heap}", f"-Xmx{heap}", *words]
+        memory = [f"-Xms{heap}", f"-Xmx{heap}"]
+        return [f"{java.jdk(self.stack)}/bin/java", mark, *memory, *self.options.get("jvm", []), *words]
 
     def write_files(self) -> None:
         self.home.mkdir(exist_ok=True)

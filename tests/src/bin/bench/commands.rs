@@ -11,11 +11,11 @@ use std::{
 use anyhow::{Result, ensure};
 use reqwest::RequestBuilder;
 use tests::{Fleet, Stack, samples};
-use tokio::{task::JoinSet, time::interval};
+use tokio::task::JoinSet;
 
 use crate::{
     REPEATS,
-    figures::{Figures, Latencies, alone, head, line, processor_times, tell_processor_time},
+    figures::{Figures, Latencies, head, line, processor_times, tell_processor_time},
     raw::BareLoop,
 };
 
@@ -23,28 +23,35 @@ const PRODUCTS: usize = 500;
 const ONE_AT_A_TIME: usize = 400;
 const AT_ONCE: usize = 64;
 const RUN: Duration = Duration::from_secs(8);
-const STEADY: usize = 500;
 
 /// Makes the request of a number; the numbers run on, so that no price comes twice in a row.
-type Make = dyn Fn(usize) -> RequestBuilder + Send + Sync;
+pub(crate) type Make = dyn Fn(usize) -> RequestBuilder + Send + Sync;
 
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
+    let ours = reprices(fleet).await?;
+    let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
+    let (http, address) = (reqwest::Client::new(), bare.address.clone());
+    let limit: Arc<Make> = Arc::new(move |number| http.post(&address).json(&body(number)));
+    compare(stack, fleet, &ours, &limit).await
+}
+
+/// Changes the prices of new products, each in turn.
+pub(crate) async fn reprices(fleet: &Fleet) -> Result<Arc<Make>> {
     let client = fleet.client()?;
     let mut paths = Vec::new();
     for number in 0..PRODUCTS {
         let (id, _) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
         paths.push(format!("{}/v1/demo/products/{id}/reprice", fleet.base()));
     }
-    let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
-    let (http, bare_http, address) =
-        (reqwest::Client::new(), reqwest::Client::new(), bare.address.clone());
-    let body = |number: usize| samples::reprice(i64::try_from(number).unwrap_or(0) + 1);
-    let ours: Arc<Make> = Arc::new(move |number| {
+    let http = reqwest::Client::new();
+    Ok(Arc::new(move |number| {
         let path = &paths[number % paths.len()];
         http.post(path).bearer_auth("demo-key").json(&body(number))
-    });
-    let limit: Arc<Make> = Arc::new(move |number| bare_http.post(&address).json(&body(number)));
-    compare(stack, fleet, &ours, &limit).await
+    }))
+}
+
+fn body(number: usize) -> serde_json::Value {
+    samples::reprice(i64::try_from(number).unwrap_or(0) + 1)
 }
 
 async fn compare(
@@ -55,7 +62,6 @@ async fn compare(
 ) -> Result<()> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut figures: [[Figures; 2]; 4] = Default::default();
-    let mut steady: [Figures; 2] = Default::default();
     let mut spent = None;
     for turn in 0..=REPEATS {
         for (side, make) in [ours, limit].into_iter().enumerate() {
@@ -72,10 +78,6 @@ async fn compare(
                 spent = Some((before, processor_times(fleet, stack)?, rate));
             }
         }
-        let at_rate = steadily(ours, &next).await?;
-        if turn > 0 {
-            steady.iter_mut().zip([0.5, 0.99]).for_each(|(all, at)| all.add(at_rate.at(at)));
-        }
     }
     head("reprice over HTTP");
     let names = [
@@ -87,8 +89,6 @@ async fn compare(
     for (name, [ours, limit]) in names.iter().zip(&figures) {
         line(name, ours, limit);
     }
-    alone("at 500/s, p50 ms", &steady[0]);
-    alone("at 500/s, p99 ms", &steady[1]);
     if let Some((before, after, rate)) = spent {
         tell_processor_time(&before, &after, whole(rate * RUN.as_secs_f64()));
     }
@@ -126,23 +126,7 @@ async fn flat_out(make: &Arc<Make>, next: &Arc<AtomicUsize>) -> Result<(f64, Lat
     Ok((f64::from(count) / begin.elapsed().as_secs_f64(), latencies))
 }
 
-/// At a steady rate, whatever the answers do; a late answer delays nobody.
-async fn steadily(make: &Arc<Make>, next: &AtomicUsize) -> Result<Latencies> {
-    let mut beat = interval(Duration::from_secs(1) / u32::try_from(STEADY)?);
-    let (mut under_way, begin) = (JoinSet::new(), Instant::now());
-    while begin.elapsed() < RUN {
-        let due = beat.tick().await;
-        let request = make(next.fetch_add(1, Relaxed));
-        under_way.spawn(async move { timed(request).await.map(|_| due.elapsed()) });
-    }
-    let mut latencies = Latencies::new()?;
-    while let Some(took) = under_way.join_next().await {
-        latencies.add(took??)?;
-    }
-    Ok(latencies)
-}
-
-async fn timed(request: RequestBuilder) -> Result<Duration> {
+pub(crate) async fn timed(request: RequestBuilder) -> Result<Duration> {
     let begin = Instant::now();
     let answer = request.send().await?;
     let status = answer.status();

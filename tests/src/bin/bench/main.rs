@@ -7,30 +7,51 @@ mod figures;
 mod raw;
 mod rows;
 mod searchable;
+mod steady;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
+/// What can be asked for by name; all of it where nothing is.
+const CASES: [&str; 4] = ["commands", "steady", "searchable", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut words = std::env::args().skip(1);
-    if words.next().as_deref() == Some("bare-loop") {
-        return raw::serve(&words.collect::<Vec<_>>()).await;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = words.split_first()
+        && first == "bare-loop"
+    {
+        return raw::serve(rest).await;
+    }
+    if let Some(other) = words.iter().find(|word| !CASES.contains(&word.as_str())) {
+        bail!("{other:?} is none of the cases {CASES:?}");
     }
     let stack = Stack::up(STACK)?;
-    let outcome = measure(&stack).await;
+    let outcome = tokio::select! {
+        outcome = measure(&stack, &words) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
     stack.clean()?;
     outcome
 }
 
-async fn measure(stack: &Stack) -> Result<()> {
+async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     let mut fleet = Fleet::start(&stack.addresses, None).await?;
-    commands::measure(stack, &mut fleet).await?;
-    searchable::measure(stack, &mut fleet).await?;
-    rows::measure(stack, &mut fleet).await?;
+    let is_wanted = |case: &str| wanted.is_empty() || wanted.iter().any(|word| word == case);
+    if is_wanted("commands") {
+        commands::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("steady") {
+        steady::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("searchable") {
+        searchable::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("rows") {
+        rows::measure(stack, &mut fleet).await?;
+    }
     fleet.stop().await
 }

@@ -121,6 +121,7 @@ async fn make_topic(kafka: &str) -> Result<()> {
     Ok(())
 }
 
+/// It reads from the beginning: an end is looked up later, perhaps after the first record.
 fn consumer(kafka: &str) -> Result<BaseConsumer> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", kafka).set("group.id", "bench").set("fetch.wait.max.ms", "100");
@@ -128,7 +129,7 @@ fn consumer(kafka: &str) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = config.create()?;
     let mut all = TopicPartitionList::new();
     for partition in 0..schemas::topic::PARTITIONS {
-        all.add_partition_offset(TOPIC, partition, Offset::End).context("the end")?;
+        all.add_partition_offset(TOPIC, partition, Offset::Beginning).context("the beginning")?;
     }
     consumer.assign(&all)?;
     Ok(consumer)

@@ -24,7 +24,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     made.error_for_status()?;
     let before = processor_times(fleet, stack)?;
     for _ in 0..REPEATS {
-        let (rows, documents) = changes(&client).await?;
+        let (rows, documents) = changes(&client, CHANGES).await?;
         let bare = documents_alone(&index).await?;
         for (at, share) in [0.5, 0.99].into_iter().enumerate() {
             read[at].add(rows.at(share));
@@ -43,9 +43,9 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
 }
 
 /// Both clocks begin when the change is acknowledged.
-async fn changes(client: &Client) -> Result<(Latencies, Latencies)> {
+pub(crate) async fn changes(client: &Client, count: u32) -> Result<(Latencies, Latencies)> {
     let (mut rows, mut documents) = (Latencies::new()?, Latencies::new()?);
-    for number in 0..CHANGES {
+    for number in 0..count {
         let name = format!("측정 {number} {}", Uuid::now_v7().simple());
         let (id, token) = client.register(&samples::plain(&name)).await?;
         let acknowledged = Instant::now();
