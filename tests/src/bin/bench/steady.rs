@@ -33,8 +33,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     let mut figures: [Figures; 6] = Default::default();
     let before = processor_times(fleet, stack)?;
     for _ in 0..REPEATS {
-        let (answers, seen) =
-            tokio::join!(steadily(&make, &next, RUN), changes(&client, WATCHED));
+        let (answers, seen) = tokio::join!(steadily(&make, &next, RUN), changes(&client, WATCHED));
         let (answers, (rows, documents)) = (answers?, seen?);
         let all = [answers, rows, documents];
         let values = all.iter().flat_map(|latencies| [latencies.at(0.5), latencies.at(0.99)]);
