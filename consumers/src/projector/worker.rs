@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -44,9 +43,10 @@ pub(super) fn run(
     let rest = Rest::new(&around.kafka, &group, around.ends.clone())?;
     let (engine, runtime) = (Arc::clone(engine), around.runtime.clone());
     let owned = BTreeMap::new();
+    let (shutdown, failures, again) = (shutdown.clone(), 0, None);
     let mut worker =
-        Worker { engine, runtime, reader, owned, failures: 0, again: None, progress, rest };
-    while !shutdown.requested() {
+        Worker { engine, runtime, shutdown, reader, owned, failures, again, progress, rest };
+    while !worker.shutdown.requested() {
         worker.turn()?;
     }
     worker.progress.forget();
@@ -56,6 +56,7 @@ pub(super) fn run(
 struct Worker {
     engine: Arc<Engine>,
     runtime: Handle,
+    shutdown: Shutdown,
     reader: Reader,
     owned: BTreeMap<i32, Standing>,
     failures: u32,
@@ -199,7 +200,7 @@ impl Worker {
         faults::point("projector.after_mysql_commit");
         self.progress.applied(began.elapsed());
         if !full {
-            thread::sleep(PACE.saturating_sub(began.elapsed()));
+            self.shutdown.sleep(PACE.saturating_sub(began.elapsed()));
         }
         Ok(())
     }
