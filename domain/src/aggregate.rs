@@ -30,8 +30,8 @@ pub trait Aggregate: Default + Clone {
         at: Timestamp,
     ) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// Takes in a fact. Facts are never refused.
-    fn evolve(&mut self, event: &Self::Event);
+    /// Takes in a fact that was decided at `at`. Facts are never refused.
+    fn evolve(&mut self, event: &Self::Event, at: Timestamp);
 }
 
 /// A refusal: its text says what to mend, its code never changes once published.

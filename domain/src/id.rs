@@ -79,6 +79,18 @@ uuid_id!(
     /// A partner: a seller in a mall.
     PartnerId
 );
+uuid_id!(
+    /// A brand, under which products are sold.
+    BrandId
+);
+uuid_id!(
+    /// A category of a mall's category tree.
+    CategoryId
+);
+uuid_id!(
+    /// A mall's category tree as a whole.
+    CategoriesId
+);
 
 /// The space of every UUIDv5 made here, so that equal names of other systems do not collide.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x6a61_6e67_6275_4e53_8000_0000_0000_0001);
@@ -98,6 +110,43 @@ impl CommandId {
     /// and process managers; a random or time-ordered id is used once.
     pub fn may_be_sent_again(&self) -> bool {
         self.0.get_version_num() == 5
+    }
+}
+
+impl ProductId {
+    /// The id of the product that its seller knows as `external_id`.
+    pub fn of(mall: &MallId, partner: Option<PartnerId>, external_id: &str) -> Self {
+        let partner = partner.map(|id| id.to_string()).unwrap_or_default();
+        Self(derive(&["product", mall.as_str(), &partner, external_id]))
+    }
+}
+
+impl PartnerId {
+    /// The id of the partner that the mall's own systems know as `external_id`.
+    pub fn of(mall: &MallId, external_id: &str) -> Self {
+        Self(derive(&["partner", mall.as_str(), external_id]))
+    }
+}
+
+impl BrandId {
+    /// The id of the brand that the mall's own systems know as `external_id`.
+    pub fn of(mall: &MallId, external_id: &str) -> Self {
+        Self(derive(&["brand", mall.as_str(), external_id]))
+    }
+}
+
+impl CategoriesId {
+    /// The id of the mall's only tree.
+    pub fn of(mall: &MallId) -> Self {
+        Self(derive(&["categories", mall.as_str()]))
+    }
+}
+
+impl CategoryId {
+    /// The id of a category that was added as `name` below `parent` without an id of its own.
+    pub fn of(tree: CategoriesId, parent: Option<Self>, name: &str) -> Self {
+        let parent = parent.map(|id| id.to_string()).unwrap_or_default();
+        Self(derive(&["category", &tree.to_string(), &parent, name]))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01T00:00Z: RFC 3339 text in JSON, `timestamp-millis` in Avro.
@@ -23,11 +23,21 @@ impl fmt::Debug for Timestamp {
 }
 
 impl std::str::FromStr for Timestamp {
-    type Err = chrono::ParseError;
-    fn from_str(text: &str) -> Result<Self, chrono::ParseError> {
-        DateTime::parse_from_rfc3339(text).map(|time| Self(time.timestamp_millis()))
+    type Err = InvalidTime;
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTime)?.to_utc();
+        // RFC 3339 has four digits for a year, and an offset may lead out of them.
+        if !(0..=9999).contains(&time.year()) {
+            return Err(InvalidTime);
+        }
+        Ok(Self(time.timestamp_millis()))
     }
 }
+
+/// The text is not a point in time of the years 0 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time such as 2026-01-31T09:00:00Z, of the years 0 to 9999")]
+pub struct InvalidTime;
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -71,3 +81,19 @@ impl utoipa::PartialSchema for Timestamp {
 }
 
 impl utoipa::ToSchema for Timestamp {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_can_be_written_and_read_again() {
+        for text in ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "9999-12-31T23:59:59Z"] {
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!(time.to_string().parse(), Ok(time), "{text}");
+        }
+        for beyond in ["9999-12-31T23:59:59-05:00", "0000-01-01T00:00:00+09:00", "tomorrow"] {
+            assert_eq!(beyond.parse::<Timestamp>(), Err(InvalidTime), "{beyond}");
+        }
+    }
+}

@@ -1,92 +1,39 @@
 //! What holds for every history and every command.
 
 use domain::{
-    Aggregate, Currency, Money, Refusal, Timestamp,
-    product::{
-        Command, NewSku, Product, ProductOption, RegisterProduct, RepriceProduct, ReviseProduct,
-    },
+    Aggregate, Currency, Refusal, Timestamp,
+    product::{Command, Event, Product, RepriceProduct},
 };
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*};
 
-use crate::given::ID;
+use crate::{
+    given::ID,
+    wishes::{change, commands, money, register},
+};
 
-fn money() -> impl Strategy<Value = Money> {
-    let currency = select(vec!["KRW", "KRW", "KRW", "EUR"]);
-    (-2_i64..5, currency).prop_map(|(minor, code)| Money { minor, currency: code.parse().unwrap() })
-}
-
-fn word() -> impl Strategy<Value = String> {
-    select(vec!["", " ", "흰색", "검정", "L", "https://img.example/a.png"]).prop_map(Into::into)
-}
-
-fn option_of_words() -> impl Strategy<Value = ProductOption> {
-    (word(), vec(word(), 0..3)).prop_map(|(name, values)| ProductOption { name, values })
-}
-
-fn sku() -> impl Strategy<Value = NewSku> {
-    (word(), vec(word(), 0..3), option::of(money())).prop_map(|(code, choices, price)| NewSku {
-        code,
-        choices,
-        price,
-    })
-}
-
-prop_compose! {
-    fn register()(
-        name in word(),
-        description in word(),
-        options in vec(option_of_words(), 0..2),
-        mut skus in vec(sku(), 0..3),
-        plain in any::<bool>(),
-        list_price in money(),
-        images in vec(word(), 0..2),
-    ) -> Command {
-        // Half of the wishes are made to fit, or hardly any would be accepted.
-        let options = if plain { vec![] } else { options };
-        if plain {
-            skus = vec![NewSku { code: "ONE".into(), choices: vec![], price: None }];
-        }
-        let (partner_id, external_id) = (None, None);
-        Command::RegisterProduct(RegisterProduct {
-            partner_id, external_id, name, description, options, skus, list_price, images,
-        })
-    }
-}
-
-fn reprice() -> impl Strategy<Value = Command> {
-    money().prop_map(|list_price| Command::RepriceProduct(RepriceProduct { list_price }))
-}
-
-fn revise() -> impl Strategy<Value = Command> {
-    (option::of(word()), option::of(word()), option::of(vec(word(), 0..2))).prop_map(
-        |(name, description, images)| {
-            Command::ReviseProduct(ReviseProduct { name, description, images })
-        },
-    )
-}
-
-fn commands() -> impl Strategy<Value = Vec<Command>> {
-    vec(prop_oneof![register(), reprice(), revise()], 0..20)
-}
-
-fn decide(product: &Product, command: &Command) -> Result<Vec<domain::product::Event>, String> {
+pub(crate) fn decide(product: &Product, command: &Command) -> Result<Vec<Event>, String> {
     product.decide(ID, command, Timestamp(0)).map_err(|refused| refused.code().to_owned())
 }
 
 /// A product that took in what its commands led to.
-fn after(commands: &[Command]) -> Product {
+pub(crate) fn after(commands: &[Command]) -> Product {
     let mut product = Product::default();
-    for command in commands {
+    for (at, command) in (0..).zip(commands) {
         for event in decide(&product, command).unwrap_or_default() {
-            product.evolve(&event);
+            product.evolve(&event, Timestamp(at));
         }
     }
     product
 }
 
+/// Takes in what was decided at a later time.
+pub(crate) fn take_in(product: &mut Product, events: &[Event]) {
+    events.iter().for_each(|event| product.evolve(event, Timestamp(100)));
+}
+
 proptest! {
     #[test]
-    fn deciding_again_gives_the_same(history in commands(), command in reprice()) {
+    fn deciding_again_gives_the_same(history in commands(), command in change()) {
         prop_assert_eq!(
             decide(&after(&history), &command),
             decide(&after(&history), &command)
@@ -96,11 +43,11 @@ proptest! {
     #[test]
     fn an_accepted_change_has_nothing_left_to_change(
         history in commands(),
-        command in prop_oneof![reprice(), revise()],
+        command in change(),
     ) {
         let mut product = after(&history);
         if let Ok(events) = decide(&product, &command) {
-            events.iter().for_each(|event| product.evolve(event));
+            take_in(&mut product, &events);
             prop_assert_eq!(decide(&product, &command), Ok(vec![]));
         }
     }
@@ -113,7 +60,7 @@ proptest! {
     ) {
         let mut product = after(&history);
         if let Ok(events) = decide(&product, &first) {
-            events.iter().for_each(|event| product.evolve(event));
+            take_in(&mut product, &events);
             prop_assert_eq!(
                 decide(&product, &second),
                 Err("PRODUCT_ALREADY_REGISTERED".to_owned())
@@ -122,7 +69,10 @@ proptest! {
     }
 
     #[test]
-    fn a_command_leaves_at_most_one_event(history in commands(), command in register()) {
+    fn a_single_wish_leaves_at_most_one_event(
+        history in commands(),
+        command in prop_oneof![register(), change()],
+    ) {
         prop_assert!(decide(&after(&history), &command).unwrap_or_default().len() <= 1);
     }
 
@@ -130,7 +80,9 @@ proptest! {
     fn a_state_survives_the_snapshot(history in commands()) {
         let product = after(&history);
         let stored = serde_json::to_vec(&product).unwrap();
-        prop_assert_eq!(serde_json::from_slice::<Product>(&stored).unwrap(), product);
+        let loaded = serde_json::from_slice::<Product>(&stored).unwrap();
+        prop_assert_eq!(serde_json::to_vec(&loaded).unwrap(), stored);
+        prop_assert_eq!(loaded, product);
     }
 
     #[test]
@@ -140,7 +92,7 @@ proptest! {
         for list_price in prices {
             let command = Command::RepriceProduct(RepriceProduct { list_price });
             if let Ok(events) = decide(&product, &command) {
-                events.iter().for_each(|event| product.evolve(event));
+                take_in(&mut product, &events);
                 prop_assert_eq!(*currency.get_or_insert(list_price.currency), list_price.currency);
             }
         }

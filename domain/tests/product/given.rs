@@ -1,55 +1,30 @@
 //! `given([events]).when(command).then([events])`, and samples to say it with.
 
 use domain::{
-    Aggregate, Money, Refusal, Timestamp,
+    CategoryId, Currency, Money, PartnerId, ProductId, SkuId,
     product::{
-        Command, Event, NewSku, Product, ProductOption, ProductRegistered, ProductRepriced,
-        ProductRevised, RegisterProduct, Rejection, RepriceProduct, ReviseProduct, Sku,
+        Approval, Command, Event, NewSku, Product, ProductApprovalChanged, ProductOption,
+        ProductRegistered, ProductRepriced, ProductRevised, ProductSaleStateChanged,
+        RegisterProduct, RepriceProduct, ReviseProduct, SaleState, Sku, SkuRetired,
     },
 };
-use domain::{ProductId, SkuId};
 use uuid::Uuid;
+
+use crate::story;
+
+/// A seller.
+pub(crate) const PARTNER: PartnerId = PartnerId(Uuid::from_u128(7));
 
 /// The product of every example.
 pub(crate) const ID: Uuid = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001);
 
-/// A product with a history.
-pub(crate) struct Given(Product);
-
-/// What was decided of a command.
-pub(crate) struct Decided(Result<Vec<Event>, Rejection>);
-
 /// A product after `history`.
-pub(crate) fn given<const N: usize>(history: [Event; N]) -> Given {
-    let mut product = Product::default();
-    history.iter().for_each(|event| product.evolve(event));
-    Given(product)
-}
-
-impl Given {
-    /// Decides `command`.
-    pub(crate) fn when(self, command: Command) -> Decided {
-        Decided(self.0.decide(ID, &command, Timestamp(0)))
-    }
-}
-
-impl Decided {
-    /// Expects exactly these events.
-    #[track_caller]
-    pub(crate) fn then<const N: usize>(self, events: [Event; N]) {
-        assert_eq!(self.0, Ok(events.to_vec()));
-    }
-
-    /// Expects the rejection and the code under which clients know it.
-    #[track_caller]
-    pub(crate) fn rejected(self, rejection: Rejection, code: &str) {
-        assert_eq!(rejection.code(), code);
-        assert_eq!(self.0, Err(rejection));
-    }
+pub(crate) fn given<const N: usize>(history: [Event; N]) -> story::Given<Product> {
+    story::given(ID, history)
 }
 
 pub(crate) fn krw(minor: i64) -> Money {
-    Money { minor, currency: domain::Currency::KRW }
+    Money { minor, currency: Currency::KRW }
 }
 
 pub(crate) fn eur(minor: i64) -> Money {
@@ -67,6 +42,12 @@ pub(crate) fn vacuum() -> RegisterProduct {
         skus: vec![sku("W", ["흰색"], None), sku("B", ["검정"], Some(krw(219_000)))],
         list_price: krw(199_000),
         images: vec!["https://img.example/v12.jpg".into()],
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
     }
 }
 
@@ -103,23 +84,62 @@ pub(crate) fn revise(
 
 /// The event that [`vacuum`] leads to.
 pub(crate) fn registered() -> Event {
+    registered_as(|_| {})
+}
+
+/// The event that [`vacuum`] leads to, but for a `change`.
+pub(crate) fn registered_as(change: impl FnOnce(&mut ProductRegistered)) -> Event {
     let wish = vacuum();
-    let sku = |new: NewSku| Sku {
-        id: SkuId::of(ProductId(ID), &new.code),
-        code: new.code,
-        choices: new.choices,
-        price: new.price,
-    };
-    Event::ProductRegistered(ProductRegistered {
+    let mut fact = ProductRegistered {
         partner_id: wish.partner_id,
         external_id: wish.external_id,
         name: wish.name,
         description: wish.description,
         options: wish.options,
-        skus: wish.skus.into_iter().map(sku).collect(),
+        skus: wish.skus.into_iter().map(known).collect(),
         list_price: wish.list_price,
         images: wish.images,
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: Some(Approval::Finished),
+        sale_state: Some(SaleState::OnSale),
+        displayed: Some(true),
+    };
+    change(&mut fact);
+    Event::ProductRegistered(fact)
+}
+
+/// The vacuum cleaner of a partner, who has not asked for approval.
+pub(crate) fn registered_by_partner() -> Event {
+    registered_as(|fact| {
+        fact.partner_id = Some(PARTNER);
+        fact.approval = Some(Approval::RegistrationReady);
     })
+}
+
+pub(crate) fn known(new: NewSku) -> Sku {
+    Sku { id: sku_id(&new.code), code: new.code, choices: new.choices, price: new.price }
+}
+
+pub(crate) fn sku_id(code: &str) -> SkuId {
+    SkuId::of(ProductId(ID), code)
+}
+
+pub(crate) fn retired(code: &str) -> Event {
+    SkuRetired { sku_id: sku_id(code) }.into()
+}
+
+pub(crate) fn category(number: u128) -> CategoryId {
+    CategoryId(Uuid::from_u128(number))
+}
+
+pub(crate) fn approval(approval: Approval, reason: Option<&str>) -> Event {
+    ProductApprovalChanged { approval, reason: reason.map(Into::into) }.into()
+}
+
+pub(crate) fn sale_state(previous: SaleState, sale_state: SaleState) -> Event {
+    ProductSaleStateChanged { sale_state, previous }.into()
 }
 
 pub(crate) fn repriced(previous: Money, list_price: Money) -> Event {

@@ -1,8 +1,11 @@
 //! Each rule once, each rejection once.
 
 use domain::{
-    Currency,
-    product::{Event, ProductRevised, Rejection},
+    BrandId, Currency,
+    product::{
+        AssignBrand, CategoriseProduct, Event, ProductBrandAssigned, ProductCategorised,
+        ProductRevised, Rejection,
+    },
 };
 
 use crate::given::*;
@@ -18,13 +21,11 @@ fn a_product_without_options_has_one_sku() {
         wish.options.clear();
         wish.skus = vec![sku("ONE", [], None)];
     });
-    let Event::ProductRegistered(mut fact) = registered() else { unreachable!() };
-    fact.options.clear();
-    fact.skus.truncate(1);
-    fact.skus[0].code = "ONE".into();
-    fact.skus[0].choices.clear();
-    fact.skus[0].id = domain::SkuId::of(domain::ProductId(ID), "ONE");
-    given([]).when(plain).then([Event::ProductRegistered(fact)]);
+    let fact = registered_as(|fact| {
+        fact.options.clear();
+        fact.skus = vec![known(sku("ONE", [], None))];
+    });
+    given([]).when(plain).then([fact]);
 }
 
 #[test]
@@ -161,7 +162,39 @@ fn a_picture_has_a_web_address() {
     given([registered()])
         .when(revise(None, None, Some("v12.jpg")))
         .rejected(invalid("v12.jpg"), "INVALID_IMAGE");
-    let endless = Rejection::TooLong { what: "an image's address", length: 2001 };
+    let endless = Rejection::TooLong { what: "an image's address", length: 2001, most: 2000 };
     let long = register(|wish| wish.images = vec!["x".repeat(2001)]);
     given([]).when(long).rejected(endless, "TOO_LONG");
+}
+
+#[test]
+fn a_product_stands_in_a_few_categories() {
+    let (some, more) = (vec![category(1), category(2)], vec![category(2), category(1)]);
+    let wish = |ids: &[_]| CategoriseProduct { category_ids: ids.to_vec() };
+    let fact = ProductCategorised { category_ids: some.clone() };
+    given([registered()]).when(wish(&some)).then([fact.clone().into()]);
+    given([registered(), fact.clone().into()]).when(wish(&some)).then([]);
+    let reordered = ProductCategorised { category_ids: more.clone() };
+    given([registered(), fact.into()]).when(wish(&more)).then([reordered.into()]);
+
+    let twice = Rejection::DuplicateCategory(category(1));
+    given([registered()])
+        .when(wish(&[category(1), category(1)]))
+        .rejected(twice.clone(), "DUPLICATE_CATEGORY");
+    let repeated = register(|wish| wish.category_ids = vec![category(1); 2]);
+    given([]).when(repeated).rejected(twice, "DUPLICATE_CATEGORY");
+    let eleven: Vec<_> = (0..11).map(category).collect();
+    given([registered()])
+        .when(wish(&eleven))
+        .rejected(Rejection::TooManyCategories, "TOO_MANY_CATEGORIES");
+}
+
+#[test]
+fn a_brand_is_assigned_and_taken_away() {
+    let brand = Some(BrandId(uuid::Uuid::from_u128(8)));
+    let wish = |brand_id| AssignBrand { brand_id };
+    let fact = |brand_id| Event::from(ProductBrandAssigned { brand_id });
+    given([registered()]).when(wish(brand)).then([fact(brand)]);
+    given([registered(), fact(brand)]).when(wish(brand)).then([]);
+    given([registered(), fact(brand)]).when(wish(None)).then([fact(None)]);
 }
