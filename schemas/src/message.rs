@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, str::FromStr};
 
-use domain::{CommandId, MallId, Timestamp, product};
+use domain::{CommandId, MallId, Timestamp, catalog};
 use uuid::Uuid;
 
 use crate::{
@@ -44,7 +44,7 @@ pub struct CommandMessage {
     /// The partition of `outcomes` at which somebody waits.
     pub reply_partition: Option<i32>,
     /// The wish itself.
-    pub body: product::Command,
+    pub body: catalog::Command,
 }
 
 /// A fact, as it stands in the log for ever.
@@ -57,7 +57,7 @@ pub struct EventMessage {
     /// The time of the decision.
     pub time: Timestamp,
     /// The fact itself.
-    pub body: product::Event,
+    pub body: catalog::Event,
 }
 
 /// The conclusion that left no event.
@@ -174,7 +174,7 @@ impl CommandMessage {
     pub fn read(
         headers: &impl HeaderSource,
         aggregate: Uuid,
-        body: product::Command,
+        body: catalog::Command,
     ) -> Result<Self, HeaderError> {
         Ok(Self {
             origin: Origin::of_command(headers, aggregate)?,
@@ -195,6 +195,7 @@ impl EventMessage {
     pub fn headers(&self, topic: &Topic) -> Headers {
         let record = self.body.record_name();
         let mut headers = self.origin.write_result(self.id(), record, topic, self.time);
+        headers.push((Cow::Borrowed("ce_aggregatetype"), self.body.kind().to_owned()));
         headers.push((Cow::Borrowed("ce_aggregateversion"), self.version.to_string()));
         headers
     }
@@ -206,7 +207,7 @@ impl EventMessage {
     pub fn read(
         headers: &impl HeaderSource,
         aggregate: Uuid,
-        body: product::Event,
+        body: catalog::Event,
     ) -> Result<Self, HeaderError> {
         let (version, time) = Self::numbering(headers)?;
         Ok(Self { origin: Origin::of_event(headers, aggregate)?, version, time, body })
@@ -218,6 +219,14 @@ impl EventMessage {
     /// [`HeaderError`] naming the first header at fault.
     pub fn numbering(headers: &impl HeaderSource) -> Result<(i64, Timestamp), HeaderError> {
         Ok((required(headers, "ce_aggregateversion")?, required(headers, "ce_time")?))
+    }
+
+    /// The kind of aggregate that an event happened to, whose record may be of a newer build.
+    ///
+    /// # Errors
+    /// [`HeaderError`] where it is missing.
+    pub fn aggregate_kind(headers: &impl HeaderSource) -> Result<String, HeaderError> {
+        required(headers, "ce_aggregatetype")
     }
 }
 

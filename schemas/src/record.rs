@@ -3,8 +3,8 @@
 use std::fmt;
 
 use apache_avro::{AvroSchema, Schema};
-use domain::{CommandId, product};
-use serde::{Deserialize, Serialize};
+use domain::{CommandId, RecordEnum, RecordReader, RecordWriter};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::codec::{Codec, CodecError, Frame};
@@ -33,42 +33,51 @@ pub trait Records: Sized {
     fn to_json(&self) -> serde_json::Value;
 }
 
-/// Makes an enum of newtype variants a set of records named `namespace.Variant`.
-macro_rules! records {
-    ($enum:ty, $namespace:literal: $($variant:ident),+ $(,)?) => {
-        impl Records for $enum {
-            fn schemas() -> Vec<Schema> {
-                vec![$(product::$variant::get_schema()),+]
-            }
-            fn record_name(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(_) => concat!($namespace, ".", stringify!($variant)),)+
-                }
-            }
-            fn encode(&self, codec: &Codec) -> Result<Vec<u8>, CodecError> {
-                match self {
-                    $(Self::$variant(record) => codec.write(self.record_name(), record),)+
-                }
-            }
-            fn decode(frame: &Frame<'_>) -> Result<Option<Self>, CodecError> {
-                match frame.record_name() {
-                    $(concat!($namespace, ".", stringify!($variant)) => {
-                        frame.read().map(|record| Some(Self::$variant(record)))
-                    })+
-                    _ => Ok(None),
-                }
-            }
-            fn to_json(&self) -> serde_json::Value {
-                match self {
-                    $(Self::$variant(record) => serde_json::json!(record),)+
-                }
-            }
-        }
-    };
+impl<T: RecordEnum> Records for T {
+    fn schemas() -> Vec<Schema> {
+        <T as RecordEnum>::schemas()
+    }
+    fn record_name(&self) -> &'static str {
+        RecordEnum::record_name(self)
+    }
+    fn encode(&self, codec: &Codec) -> Result<Vec<u8>, CodecError> {
+        self.write(Encoder(codec))
+    }
+    fn decode(frame: &Frame<'_>) -> Result<Option<Self>, CodecError> {
+        T::read(frame.record_name(), frame).transpose()
+    }
+    fn to_json(&self) -> serde_json::Value {
+        self.write(ToJson)
+    }
 }
 
-records!(product::Command, "jangbu.catalog": RegisterProduct, RepriceProduct, ReviseProduct);
-records!(product::Event, "jangbu.catalog": ProductRegistered, ProductRepriced, ProductRevised);
+struct Encoder<'c>(&'c Codec);
+
+impl RecordWriter for Encoder<'_> {
+    type Output = Result<Vec<u8>, CodecError>;
+
+    fn write<T: Serialize>(self, name: &'static str, record: &T) -> Self::Output {
+        self.0.write(name, record)
+    }
+}
+
+struct ToJson;
+
+impl RecordWriter for ToJson {
+    type Output = serde_json::Value;
+
+    fn write<T: Serialize>(self, _: &'static str, record: &T) -> serde_json::Value {
+        serde_json::json!(record)
+    }
+}
+
+impl RecordReader for Frame<'_> {
+    type Error = CodecError;
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        Frame::read(self)
+    }
+}
 
 /// What was concluded of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]

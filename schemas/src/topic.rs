@@ -42,20 +42,20 @@ pub struct Context {
     pub decisions: Topic,
 }
 
-/// Products and what they are grouped by.
+/// What a mall sells, of whom, under which brands and in which categories.
 pub const CATALOG: Context = Context {
     name: "catalog",
     commands: Topic {
         name: "catalog.commands",
         partitions: PARTITIONS,
         retention: Retention::Hours(7 * 24),
-        records: <domain::product::Command as Records>::schemas,
+        records: <domain::catalog::Command as Records>::schemas,
     },
     events: Topic {
         name: "catalog.events",
         partitions: PARTITIONS,
         retention: Retention::Forever,
-        records: <domain::product::Event as Records>::schemas,
+        records: <domain::catalog::Event as Records>::schemas,
     },
     decisions: Topic {
         name: "catalog.decisions",

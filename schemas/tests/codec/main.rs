@@ -46,6 +46,12 @@ fn register() -> RegisterProduct {
         }],
         list_price: krw(i64::MAX),
         images: vec![],
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
     }
 }
 
@@ -62,6 +68,12 @@ fn registered() -> ProductRegistered {
         skus: vec![sku],
         list_price: krw(0),
         images: vec!["https://img.example/1.jpg".into()],
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
     }
 }
 
