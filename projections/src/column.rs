@@ -1,5 +1,7 @@
 //! Columns in and out of our types.
 
+use std::{fmt::Display, io, str::FromStr};
+
 use domain::{Currency, MallId, Money, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Arguments, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
@@ -30,6 +32,11 @@ impl<'r> Columns<'r> {
 
     pub(crate) fn mall(&self, column: &'static str) -> Result<MallId, Error> {
         self.get::<String>(column)?.parse().map_err(|e| Error::corrupt(column, e))
+    }
+
+    /// A value of an enumeration, kept by its name.
+    pub(crate) fn text<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T, Error> {
+        self.get::<&str>(column)?.parse().map_err(|e| Error::corrupt(column, e))
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
@@ -70,4 +77,24 @@ impl Values<'_> {
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<&mut Self, BoxDynError> {
         self.add(serde_json::to_string(value)?)
     }
+}
+
+/// How many bytes a value takes as JSON.
+pub(crate) fn json_size(value: &impl Serialize) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // What cannot be written is refused when it is.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }

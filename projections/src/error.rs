@@ -23,6 +23,12 @@ pub enum Error {
     /// No version of a set of projections is live.
     #[error("no version of {0:?} is active; run the migrations")]
     NotActive(String),
+    /// The table is of a build that writes it otherwise.
+    #[error(
+        "{0} was made by a build that writes it otherwise: run that build, or fill another version \
+         beside it; on a trial stack, `make clean` begins anew"
+    )]
+    OtherShape(String),
     /// What is live may not be dropped.
     #[error("{0} is live")]
     Live(String),

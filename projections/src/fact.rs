@@ -33,6 +33,8 @@ pub enum Fact {
     NewerEvent {
         /// The full name of its record.
         record: String,
+        /// The kind of aggregate that it happened to.
+        kind: String,
         /// Where it comes from.
         origin: Origin,
         /// Its number in the aggregate's history.
@@ -50,6 +52,8 @@ pub enum Fact {
 /// What the headers of any event say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EventHead<'a> {
+    /// The kind of aggregate that it happened to.
+    pub kind: &'a str,
     /// The command that caused it, and for whom.
     pub origin: &'a Origin,
     /// Its number in the aggregate's history.
@@ -62,9 +66,11 @@ impl Fact {
     /// The head of an event, known or newer.
     pub fn event_head(&self) -> Option<EventHead<'_>> {
         match self {
-            Self::Event(EventMessage { origin, version, time, .. })
-            | Self::NewerEvent { origin, version, time, .. } => {
-                Some(EventHead { origin, version: *version, time: *time })
+            Self::Event(EventMessage { origin, version, time, body }) => {
+                Some(EventHead { kind: body.kind(), origin, version: *version, time: *time })
+            }
+            Self::NewerEvent { kind, origin, version, time, .. } => {
+                Some(EventHead { kind, origin, version: *version, time: *time })
             }
             Self::Decision(_) | Self::Unknown { .. } => None,
         }
@@ -81,5 +87,11 @@ impl Logged {
             Fact::Unknown { record } => Err(Fault::Unknown(record.clone())),
             fact => Ok(fact.event_head().map(|head| head.origin.aggregate)),
         }
+    }
+
+    /// As [`Self::aggregate`], and `None` for the events of other kinds of aggregates.
+    pub(crate) fn aggregate_of(&self, kind: &str) -> Result<Option<Uuid>, Fault> {
+        let aggregate = self.aggregate()?;
+        Ok(aggregate.filter(|_| self.fact.event_head().is_some_and(|head| head.kind == kind)))
     }
 }

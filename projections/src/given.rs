@@ -2,7 +2,8 @@
 
 use domain::{
     CommandId, Currency, Money, Timestamp,
-    product::{Event, ProductRegistered, ProductRepriced, ProductRevised},
+    catalog::Event,
+    product::{ProductRegistered, ProductRepriced, ProductRevised},
 };
 use schemas::{CATALOG, Decision, DecisionMessage, EventMessage, Origin, Traceparent, Verdict};
 use uuid::Uuid;
@@ -45,8 +46,9 @@ pub(crate) fn decision(aggregate: u128, command: u128, verdict: Verdict) -> Fact
 }
 
 pub(crate) fn newer(aggregate: u128, version: i64, command: u128) -> Fact {
-    let (record, time) = ("jangbu.catalog.ProductPolished".to_owned(), Timestamp(1000 * version));
-    Fact::NewerEvent { record, origin: origin(aggregate, command), version, time }
+    let (record, kind) = ("jangbu.catalog.ProductPolished".to_owned(), "product".to_owned());
+    let (origin, time) = (origin(aggregate, command), Timestamp(1000 * version));
+    Fact::NewerEvent { record, kind, origin, version, time }
 }
 
 pub(crate) fn unknown() -> Fact {
@@ -54,7 +56,7 @@ pub(crate) fn unknown() -> Fact {
 }
 
 pub(crate) fn registered(name: &str) -> Event {
-    Event::ProductRegistered(ProductRegistered {
+    let fact = ProductRegistered {
         partner_id: None,
         external_id: None,
         name: name.to_owned(),
@@ -63,19 +65,27 @@ pub(crate) fn registered(name: &str) -> Event {
         skus: vec![],
         list_price: won(100),
         images: vec![],
-    })
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
+    };
+    happened(fact)
+}
+
+/// Any fact of a product.
+pub(crate) fn happened(fact: impl Into<domain::product::Event>) -> Event {
+    Event::Product(fact.into())
 }
 
 pub(crate) fn repriced(to: i64) -> Event {
-    Event::ProductRepriced(ProductRepriced { list_price: won(to), previous: won(100) })
+    happened(ProductRepriced { list_price: won(to), previous: won(100) })
 }
 
 pub(crate) fn renamed(to: &str) -> Event {
-    Event::ProductRevised(ProductRevised {
-        name: Some(to.to_owned()),
-        description: None,
-        images: None,
-    })
+    happened(ProductRevised { name: Some(to.to_owned()), description: None, images: None })
 }
 
 /// `facts` in the log, each in its topic, at offsets 0, 1, 2.

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 mod column;
 pub mod command_status;
+pub mod directory;
 mod engine;
 mod error;
 mod fact;

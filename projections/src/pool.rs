@@ -61,21 +61,45 @@ pub async fn connect(url: &str, connections: u32) -> Result<Pool, Error> {
 /// [`Error`] when the server refuses or a migration was changed after it had run.
 pub async fn migrate(db: &Pool) -> Result<(), Error> {
     sqlx::migrate!().run(db).await?;
+    let mut refused = Ok(());
     for projection in ALL {
-        create(db, projection, 1).await?;
+        // What is there of an older build does not keep the others from being made.
+        match create(db, projection, 1).await {
+            Err(error @ Error::OtherShape(_)) => refused = Err(error),
+            made => made?,
+        }
         let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
                      ON DUPLICATE KEY UPDATE version = active.version";
         sqlx::query(first).bind(projection.name()).execute(db).await?;
     }
-    Ok(())
+    refused
 }
 
 /// Makes the table of a version of a projection, where it does not exist.
 ///
 /// # Errors
-/// [`Error`] when the server refuses or the version is none.
+/// [`Error::OtherShape`] when it exists and looks otherwise than this build writes it; [`Error`]
+/// when the server refuses or the version is none.
 pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
     let table = TableName::of(projection.name(), version)?;
+    let shape = domain::id::derive(&["shape", projection.table(), projection.state_format()]);
+    let shape = shape.to_string();
+    let exists = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
+                  WHERE table_schema = DATABASE() AND table_name = ?)";
+    let exists: bool = sqlx::query_scalar(exists).bind(table.to_string()).fetch_one(db).await?;
+    // The shape is noted before the table is made, so a table without one is of an older build.
+    if !exists {
+        let note = "INSERT INTO shapes (table_name, shape) VALUES (?, ?) AS new \
+                    ON DUPLICATE KEY UPDATE shape = new.shape";
+        sqlx::query(note).bind(table.to_string()).bind(&shape).execute(db).await?;
+    }
+    let noted: Option<String> = sqlx::query_scalar("SELECT shape FROM shapes WHERE table_name = ?")
+        .bind(table.to_string())
+        .fetch_optional(db)
+        .await?;
+    if noted != Some(shape) {
+        return Err(Error::OtherShape(table.to_string()));
+    }
     sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
     Ok(())
 }
@@ -91,6 +115,10 @@ pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) ->
     }
     // The table first: without its checkpoints it could be filled again, but never rightly.
     sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
+    sqlx::query("DELETE FROM shapes WHERE table_name = ?")
+        .bind(table.to_string())
+        .execute(db)
+        .await?;
     sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
         .bind(projection.name())
         .bind(version)

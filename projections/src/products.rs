@@ -1,62 +1,30 @@
 //! Products as a storefront lists them.
 
-use domain::{
-    MallId, Money, PartnerId, ProductId, Timestamp,
-    product::{Event, ProductOption, ProductRegistered, ProductRevised, Sku},
-};
-use schemas::{CATALOG, EventMessage, Topic};
-use serde::Serialize;
+use domain::{BrandId, MallId, PartnerId, ProductId, Timestamp, product::SalePeriod};
+use schemas::{CATALOG, Topic};
 use sqlx::{
     MySqlConnection, MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow,
 };
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    column::{Columns, Values},
+    column::{Columns, Values, json_size},
     error::Error,
-    fact::{EventHead, Fact, Logged},
+    fact::Logged,
     page::Page,
-    projection::{Fault, Projection, follows},
+    projection::{Fault, Projection},
     store,
     table::Tables,
 };
 
 mod cursor;
+mod row;
 
 pub use cursor::{Cursor, CursorError};
+pub use row::{ProductRow, SkuRow};
 
-/// A product: the table's columns and the JSON answer.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ProductRow {
-    /// Its id.
-    pub id: ProductId,
-    /// The mall that sells it.
-    #[schema(value_type = String)]
-    pub mall: MallId,
-    /// The seller, where the mall has more than one.
-    pub partner_id: Option<PartnerId>,
-    /// The product's own number at its seller.
-    pub external_id: Option<String>,
-    /// The name.
-    pub name: String,
-    /// Plain text, may be empty.
-    pub description: String,
-    /// What a buyer chooses.
-    pub options: Vec<ProductOption>,
-    /// What can be bought.
-    pub skus: Vec<Sku>,
-    /// The price of every SKU without one of its own.
-    pub list_price: Money,
-    /// Addresses of pictures, the first one shown first.
-    pub images: Vec<String>,
-    /// How many events have made it what it is.
-    pub version: i64,
-    /// When it came into the catalog.
-    pub registered_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
+/// The kind of aggregate whose events it folds.
+pub const PRODUCT: &str = "product";
 
 /// Which products to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,27 +55,39 @@ impl Projection for Products {
         list_price_minor BIGINT NOT NULL,
         currency CHAR(3) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
         images MEDIUMTEXT NOT NULL,
+        brand_id BINARY(16),
+        category_ids TEXT NOT NULL,
+        sale_starts_at BIGINT,
+        sale_ends_at BIGINT,
+        approval VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+        sale_state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+        displayed BOOLEAN NOT NULL,
         version BIGINT NOT NULL,
         registered_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
         KEY by_mall (mall, registered_at, id),
-        KEY by_partner (mall, partner_id, registered_at, id)
+        KEY by_partner (mall, partner_id, registered_at, id),
+        KEY by_brand (mall, brand_id, registered_at, id)
     ) DEFAULT CHARSET = utf8mb4";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE id IN ({values})";
     const STORE: &'static str = "INSERT INTO {table} (id, mall, partner_id, external_id, name, \
-        description, options, skus, list_price_minor, currency, images, version, registered_at, \
+        description, options, skus, list_price_minor, currency, images, brand_id, category_ids, \
+        sale_starts_at, sale_ends_at, approval, sale_state, displayed, version, registered_at, \
         updated_at) VALUES {values} AS new ON DUPLICATE KEY UPDATE name = new.name, \
-        description = new.description, list_price_minor = new.list_price_minor, \
-        currency = new.currency, images = new.images, version = new.version, \
-        updated_at = new.updated_at";
-    const WIDTH: usize = 14;
+        description = new.description, options = new.options, skus = new.skus, \
+        list_price_minor = new.list_price_minor, currency = new.currency, images = new.images, \
+        brand_id = new.brand_id, category_ids = new.category_ids, \
+        sale_starts_at = new.sale_starts_at, sale_ends_at = new.sale_ends_at, \
+        approval = new.approval, sale_state = new.sale_state, displayed = new.displayed, \
+        version = new.version, updated_at = new.updated_at";
+    const WIDTH: usize = 21;
 
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
-        logged.aggregate()
+        logged.aggregate_of(PRODUCT)
     }
 
     fn apply(row: Option<ProductRow>, logged: &Logged) -> Result<ProductRow, Fault> {
-        apply(row, &logged.fact)
+        row::apply(row, &logged.fact)
     }
 
     fn read(row: &MySqlRow) -> Result<(Uuid, ProductRow), Error> {
@@ -125,7 +105,14 @@ impl Projection for Products {
         values.add(row.external_id.as_deref())?.add(&*row.name)?.add(&*row.description)?;
         values.json(&row.options)?.json(&row.skus)?;
         values.add(row.list_price.minor)?.add(row.list_price.currency.as_str())?;
-        values.json(&row.images)?.add(row.version)?;
+        values.json(&row.images)?;
+        values.add(row.brand_id.as_ref().map(|id| id.0.as_bytes().as_slice()))?;
+        values.json(&row.category_ids)?;
+        let period = row.sale_period;
+        values.add(period.and_then(|period| period.starts_at).map(|at| at.0))?;
+        values.add(period.and_then(|period| period.ends_at).map(|at| at.0))?;
+        values.add(row.approval.as_str())?.add(row.sale_state.as_str())?.add(row.displayed)?;
+        values.add(row.version)?;
         values.add(row.registered_at.0)?.add(row.updated_at.0)?;
         Ok(())
     }
@@ -134,61 +121,9 @@ impl Projection for Products {
         500 + row.name.len()
             + row.description.len()
             + row.images.iter().map(String::len).sum::<usize>()
-            + row.options.iter().map(|option| 100 + 50 * option.values.len()).sum::<usize>()
-            + row.skus.len() * 400
+            + json_size(&row.options)
+            + json_size(&row.skus)
     }
-}
-
-/// Takes an event in. One of a newer type counts, and changes nothing else that is known here.
-fn apply(row: Option<ProductRow>, fact: &Fact) -> Result<ProductRow, Fault> {
-    let Some(head) = fact.event_head() else { return Err(Fault::Unknown("no event".to_owned())) };
-    follows(row.as_ref().map_or(0, |row| row.version), head.version)?;
-    let Some(mut row) = row else { return begin(head, fact) };
-    row.version = head.version;
-    row.updated_at = head.time;
-    if let Fact::Event(event) = fact {
-        match &event.body {
-            Event::ProductRegistered(_) => {}
-            Event::ProductRepriced(fact) => row.list_price = fact.list_price,
-            Event::ProductRevised(fact) => revise(&mut row, fact),
-        }
-    }
-    Ok(row)
-}
-
-fn begin(head: EventHead<'_>, fact: &Fact) -> Result<ProductRow, Fault> {
-    match fact {
-        Fact::Event(EventMessage { body: Event::ProductRegistered(fact), .. }) => {
-            Ok(registered(head, fact))
-        }
-        Fact::NewerEvent { record, .. } => Err(Fault::Unknown(record.clone())),
-        _ => Err(Fault::Unknown("a history that begins with another event".to_owned())),
-    }
-}
-
-fn registered(head: EventHead<'_>, fact: &ProductRegistered) -> ProductRow {
-    ProductRow {
-        id: ProductId(head.origin.aggregate),
-        mall: head.origin.mall.clone(),
-        partner_id: fact.partner_id,
-        external_id: fact.external_id.clone(),
-        name: fact.name.clone(),
-        description: fact.description.clone(),
-        options: fact.options.clone(),
-        skus: fact.skus.clone(),
-        list_price: fact.list_price,
-        images: fact.images.clone(),
-        version: head.version,
-        registered_at: head.time,
-        updated_at: head.time,
-    }
-}
-
-fn revise(row: &mut ProductRow, fact: &ProductRevised) {
-    let ProductRevised { name, description, images } = fact.clone();
-    row.name = name.unwrap_or(std::mem::take(&mut row.name));
-    row.description = description.unwrap_or(std::mem::take(&mut row.description));
-    row.images = images.unwrap_or(std::mem::take(&mut row.images));
 }
 
 fn read(row: &MySqlRow) -> Result<ProductRow, Error> {
@@ -204,10 +139,23 @@ fn read(row: &MySqlRow) -> Result<ProductRow, Error> {
         skus: columns.json("skus")?,
         list_price: columns.money("list_price_minor", "currency")?,
         images: columns.json("images")?,
+        brand_id: columns.optional_uuid("brand_id")?.map(BrandId),
+        category_ids: columns.json("category_ids")?,
+        sale_period: period(&columns)?,
+        approval: columns.text("approval")?,
+        sale_state: columns.text("sale_state")?,
+        displayed: columns.get("displayed")?,
         version: columns.get("version")?,
         registered_at: columns.time("registered_at")?,
         updated_at: columns.time("updated_at")?,
     })
+}
+
+fn period(columns: &Columns<'_>) -> Result<Option<SalePeriod>, Error> {
+    let at = |column| columns.get::<Option<i64>>(column).map(|at| at.map(Timestamp));
+    let (starts_at, ends_at) = (at("sale_starts_at")?, at("sale_ends_at")?);
+    let is_bounded = starts_at.is_some() || ends_at.is_some();
+    Ok(is_bounded.then_some(SalePeriod { starts_at, ends_at }))
 }
 
 /// The product `id` of `mall`.
@@ -297,59 +245,4 @@ pub async fn page(
         .await?;
     let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |row| Cursor { registered_at: row.registered_at, id: row.id }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::given::{event, folded, id, newer, registered, renamed, repriced, unknown, won};
-
-    #[test]
-    fn a_product_is_what_its_events_made_it() {
-        let states = folded::<Products>(vec![
-            event(1, 1, 11, registered("청소기")),
-            event(2, 1, 12, registered("lamp")),
-            event(1, 2, 13, repriced(250)),
-            event(1, 3, 14, renamed("무선청소기")),
-        ])
-        .unwrap();
-        let row = states[&id(1)].as_ref().unwrap();
-        assert_eq!((row.name.as_str(), row.list_price, row.version), ("무선청소기", won(250), 3));
-        assert_eq!((row.registered_at, row.updated_at), (Timestamp(1000), Timestamp(3000)));
-        assert_eq!(states[&id(2)].as_ref().unwrap().version, 1);
-    }
-
-    #[test]
-    fn a_version_missing_or_doubled_stops_at_its_record() {
-        let begun = || vec![event(1, 1, 11, registered("lamp")), event(1, 2, 12, repriced(1))];
-        for (version, fault) in [
-            (4, Fault::Gap { at: 2, found: 4 }),
-            (2, Fault::Doubled { at: 2, found: 2 }),
-            (1, Fault::Doubled { at: 2, found: 1 }),
-        ] {
-            let mut facts = begun();
-            facts.push(event(1, version, 13, repriced(2)));
-            assert_eq!(folded::<Products>(facts).unwrap_err(), (2, fault));
-        }
-        let late = vec![event(1, 2, 12, repriced(1))];
-        assert_eq!(folded::<Products>(late).unwrap_err(), (0, Fault::Gap { at: 0, found: 2 }));
-    }
-
-    #[test]
-    fn a_newer_event_counts_and_changes_nothing_else() {
-        let facts = vec![
-            event(1, 1, 11, registered("lamp")),
-            newer(1, 2, 12),
-            event(1, 3, 13, repriced(5)),
-        ];
-        let states = folded::<Products>(facts).unwrap();
-        let row = states[&id(1)].as_ref().unwrap();
-        assert_eq!((row.version, row.list_price, &*row.name), (3, won(5), "lamp"));
-    }
-
-    #[test]
-    fn what_cannot_be_read_or_begun_stops() {
-        assert_eq!(folded::<Products>(vec![unknown()]).unwrap_err().0, 0);
-        assert_eq!(folded::<Products>(vec![newer(1, 1, 12)]).unwrap_err().0, 0);
-    }
 }

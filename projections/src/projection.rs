@@ -11,8 +11,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    command_status::CommandStatus, error::Error, fact::Logged, history::History,
-    products::Products, snapshot::Snapshot, store, table::TableName,
+    command_status::CommandStatus, directory::Directory, error::Error, fact::Logged,
+    history::History, products::Products, snapshot::Snapshot, store, table::TableName,
 };
 
 /// A fold over some topics, kept in one table. Each state has one key, and every record belongs to
@@ -36,6 +36,8 @@ pub trait Projection: Send + Sync + 'static {
     const STORE: &'static str;
     /// How many columns a row has.
     const WIDTH: usize;
+    /// Changes with what is kept inside a column, as does [`Self::CREATE`] with the columns.
+    const FORMAT: &'static str = "1";
 
     /// The key that a record belongs to; `None` where the projection has no use for it.
     ///
@@ -104,7 +106,8 @@ pub(crate) fn follows(at: i64, found: i64) -> Result<(), Fault> {
 }
 
 /// Every projection of this build. Each is a set of its own in `active`.
-pub const ALL: [&dyn AnyProjection; 4] = [&Products, &CommandStatus, &Snapshot, &History];
+pub const ALL: [&dyn AnyProjection; 5] =
+    [&Products, &Directory, &CommandStatus, &Snapshot, &History];
 
 /// The projection called `name`.
 pub fn named(name: &str) -> Option<&'static dyn AnyProjection> {
@@ -131,6 +134,8 @@ pub trait AnyProjection: Send + Sync {
     fn topics(&self) -> &'static [Topic];
     /// [`Projection::CREATE`].
     fn table(&self) -> &'static str;
+    /// [`Projection::FORMAT`].
+    fn state_format(&self) -> &'static str;
     /// Loads the states that `records` touch, folds, and writes what came out.
     fn apply_all<'a>(
         &'a self,
@@ -149,6 +154,9 @@ impl<P: Projection> AnyProjection for P {
     }
     fn table(&self) -> &'static str {
         P::CREATE
+    }
+    fn state_format(&self) -> &'static str {
+        P::FORMAT
     }
     fn apply_all<'a>(
         &'a self,

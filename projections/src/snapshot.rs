@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use domain::{Aggregate, CommandId, MallId, product::Product};
+use domain::{Aggregate, CommandId, MallId, catalog::State};
 use schemas::{CATALOG, Topic};
 use sqlx::{MySqlConnection, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
 use uuid::Uuid;
 
 use crate::{
     checkpoint,
-    column::{Columns, Values},
+    column::{Columns, Values, json_size},
     command_status::{self, CommandStatus, CommandStatusRow},
     error::Error,
     fact::{Fact, Logged},
@@ -29,7 +29,7 @@ pub struct Stored {
     /// The log position of the last of them.
     pub last_offset: i64,
     /// The fold of them.
-    pub state: Product,
+    pub state: State,
 }
 
 /// How far the read models that an owner relies on have come in one partition: the next offset of
@@ -65,8 +65,6 @@ pub struct Row {
 /// The read model.
 pub struct Snapshot;
 
-const KIND: &str = "product";
-
 impl Projection for Snapshot {
     type State = Row;
     type Row = Row;
@@ -86,6 +84,7 @@ impl Projection for Snapshot {
         last_offset, state) VALUES {values} AS new ON DUPLICATE KEY UPDATE \
         version = new.version, last_offset = new.last_offset, state = new.state";
     const WIDTH: usize = 6;
+    const FORMAT: &'static str = "2";
 
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
         match &logged.fact {
@@ -105,7 +104,7 @@ impl Projection for Snapshot {
         follows(stored.version, event.version)?;
         stored.version = event.version;
         stored.last_offset = logged.offset;
-        stored.state.evolve(&event.body);
+        stored.state.evolve(&event.body, event.time);
         Ok(row)
     }
 
@@ -119,20 +118,20 @@ impl Projection for Snapshot {
 
     fn write(row: &Row, to: &mut MySqlArguments) -> Result<(), BoxDynError> {
         let (mut values, stored) = (Values(to), &row.stored);
-        values.uuid(&row.aggregate)?.add(stored.mall.as_str())?.add(KIND)?;
+        values.uuid(&row.aggregate)?.add(stored.mall.as_str())?.add(stored.state.kind())?;
         values.add(stored.version)?.add(stored.last_offset)?.json(&stored.state)?;
         Ok(())
     }
 
-    fn size(_row: &Row) -> usize {
-        8 << 10
+    fn size(row: &Row) -> usize {
+        200 + json_size(&row.stored.state)
     }
 }
 
 impl Stored {
     /// An aggregate before its first event.
     fn before(mall: &MallId) -> Self {
-        Self { mall: mall.clone(), version: 0, last_offset: -1, state: Product::default() }
+        Self { mall: mall.clone(), version: 0, last_offset: -1, state: State::default() }
     }
 }
 
@@ -206,14 +205,16 @@ async fn covered_on(
 
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
+
     use super::*;
     use crate::given::{event, folded, id, newer, registered, renamed, repriced, unknown};
 
     #[test]
     fn a_state_is_the_fold_of_its_events() {
         let bodies = [registered("lamp"), repriced(3), renamed("light")];
-        let mut state = Product::default();
-        bodies.iter().for_each(|body| state.evolve(body));
+        let mut state = State::default();
+        (1..).zip(&bodies).for_each(|(at, body)| state.evolve(body, Timestamp(1000 * at)));
         let facts = (1..).zip(bodies).map(|(version, body)| event(1, version, 11, body)).collect();
         let states = folded::<Snapshot>(facts).unwrap();
         let stored = &states[&id(1)].as_ref().unwrap().stored;
