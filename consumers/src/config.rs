@@ -84,7 +84,7 @@ settings! {
     /// Copies of each shard of a search index.
     search_replicas: u32 = "0";
     /// The projections that a projector feeds, with commas.
-    projections: List = "products,command_status,snapshot,history";
+    projections: List = "products,directory,command_status,snapshot,history";
 }
 
 impl Config {

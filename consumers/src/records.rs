@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use domain::{Timestamp, product};
+use domain::{Timestamp, catalog};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -111,7 +111,7 @@ fn headers(message: &BorrowedMessage<'_>) -> Map<String, Value> {
 
 fn body(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<(String, Value), CodecError> {
     let frame = decoder.open(message.payload().unwrap_or_default())?;
-    let body = match (product::Event::decode(&frame)?, product::Command::decode(&frame)?) {
+    let body = match (catalog::Event::decode(&frame)?, catalog::Command::decode(&frame)?) {
         (Some(event), _) => event.to_json(),
         (_, Some(command)) => command.to_json(),
         _ => match (Decision::decode(&frame)?, Outcome::decode(&frame)?) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
-use domain::{Aggregate as _, CommandId, Refusal as _, Timestamp, product};
+use domain::{Aggregate as _, CommandId, Refusal as _, Timestamp, catalog};
 use schemas::{
     CATALOG, Codec, CommandMessage, DEAD_LETTERS, Decision, DecisionMessage, EventMessage, Headers,
     Origin, Outcome, Records, Verdict,
@@ -89,7 +89,7 @@ impl<'a> Batch<'a> {
         // To another mall the aggregate does not exist, whatever the command.
         if before.value.mall.as_ref().is_some_and(|mall| *mall != origin.mall) {
             let absent = Draft { partition, value: Entry::absent(), last: None };
-            let refused = Refused::rejected(&product::Rejection::NotFound);
+            let refused = Refused::rejected(&command.body.not_found());
             return self.refuse(partition, command, &absent, refused);
         }
         match self.conclude(command, &before.value) {
@@ -122,7 +122,7 @@ impl<'a> Batch<'a> {
         &self,
         command: &CommandMessage,
         before: &Entry,
-    ) -> Result<Vec<product::Event>, Refused> {
+    ) -> Result<Vec<catalog::Event>, Refused> {
         let aggregate = command.origin.aggregate;
         let decided = before.state.decide(aggregate, &command.body, self.at);
         // What does not exist has no version to be compared with: like what another mall has.
@@ -137,7 +137,7 @@ impl<'a> Batch<'a> {
         &mut self,
         command: &CommandMessage,
         mut draft: Draft<Entry>,
-        events: Vec<product::Event>,
+        events: Vec<catalog::Event>,
     ) -> anyhow::Result<()> {
         let partition = draft.partition;
         for body in events {
@@ -328,7 +328,7 @@ impl Refused {
         Self { verdict: Verdict::Unchanged, code: None, detail: None }
     }
 
-    fn rejected(rejection: &product::Rejection) -> Self {
+    fn rejected(rejection: &catalog::Rejection) -> Self {
         Self::because(rejection.code(), rejection.to_string())
     }
 

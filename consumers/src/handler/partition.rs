@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::bail;
-use domain::{Aggregate as _, CommandId, MallId, product::Product};
+use domain::{Aggregate as _, CommandId, MallId, catalog::State};
 use projections::{
     command_status::CommandStatusRow,
     snapshot::{Covered, Stored},
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     /// Its version; 0 before its first event.
     pub(super) version: i64,
     /// Its state.
-    pub(super) state: Product,
+    pub(super) state: State,
     /// The offset of its last event; -1 where that is not known.
     pub(super) last_event: i64,
     used: u64,
@@ -67,12 +67,12 @@ pub(super) enum Stands {
 impl Entry {
     /// An aggregate before its first event.
     pub(super) fn absent() -> Self {
-        Self { mall: None, version: 0, state: Product::default(), last_event: -1, used: 0 }
+        Self { mall: None, version: 0, state: State::default(), last_event: -1, used: 0 }
     }
 
     /// Takes in the next event of the aggregate's history.
     pub(super) fn take(&mut self, event: &EventMessage, offset: i64) {
-        self.state.evolve(&event.body);
+        self.state.evolve(&event.body, event.time);
         self.version = event.version;
         self.last_event = offset;
         self.mall.get_or_insert_with(|| event.origin.mall.clone());

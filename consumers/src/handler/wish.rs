@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use domain::{Timestamp, product};
+use domain::{Timestamp, catalog};
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
     CATALOG, CodecError, CommandMessage, HeaderError, HeaderSource, Headers, Origin, Records,
@@ -90,7 +90,7 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
     if home != message.partition() {
         return Err(Unreadable::Partition);
     }
-    let body = product::Command::decode(&frame)?
+    let body = catalog::Command::decode(&frame)?
         .ok_or_else(|| Unreadable::Unknown(frame.record_name().to_owned()))?;
     Ok(CommandMessage::read(&MessageHeaders(message), aggregate, body)?)
 }

@@ -31,6 +31,10 @@ use crate::{
 /// How much of the log one batch may hold in memory.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// How many records a batch may leave; one command may leave a thousand. More take longer than a
+/// transaction may last.
+const BATCH_RECORDS: usize = 10_000;
+
 /// How often checkpoints are looked at while nothing is loaded anyway.
 const COVER_EVERY: Duration = Duration::from_millis(500);
 
@@ -211,11 +215,11 @@ impl<'a> Worker<'a> {
         let found = wishes.len();
         let ready = load::ready(self.around, &mut self.owned, wishes);
         stage("load", polled);
-        let partial = ready.len() < found;
+        let blocked = ready.len() < found;
         if !ready.is_empty() {
             self.decide(&ready, at)?;
         }
-        if partial {
+        if blocked {
             self.rest_until = Some(Instant::now() + REST);
             self.start()?;
         }
@@ -225,11 +229,14 @@ impl<'a> Worker<'a> {
     fn decide(&mut self, wishes: &[Wish], at: Timestamp) -> anyhow::Result<()> {
         let begun = Instant::now();
         let membership = self.membership.as_ref().context("no partition is owned")?;
-        let offsets = offsets_after(wishes)?;
         let mut batch = Batch::new(self.around.decoder.codec(), &mut self.owned, at);
-        for wish in wishes {
-            batch.decide(wish)?;
+        let mut decided = 0;
+        while decided < wishes.len() && batch.records.len() < BATCH_RECORDS {
+            batch.decide(&wishes[decided])?;
+            decided += 1;
         }
+        let (wishes, rest) = wishes.split_at(decided);
+        let offsets = offsets_after(wishes)?;
         stage("decide", begun);
         metrics::histogram!(telemetry::BATCH_RECORDS, "stage" => "handler")
             .record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
@@ -246,7 +253,8 @@ impl<'a> Worker<'a> {
                 faults::point("handler.before_outcome");
                 self.replier.tell(self.around.decoder.codec(), &replies);
                 faults::point("handler.after_outcome");
-                Ok(())
+                // What was left out is read again.
+                if rest.is_empty() { Ok(()) } else { self.start() }
             }
             Err(error @ CommitError::Aborted(_)) => {
                 tracing::warn!(%error, "deciding the batch again");

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use domain::{ProductId, Timestamp};
 use projections::{
     Checkpoint, Logged,
+    products::PRODUCT,
     search::{Change, Move},
 };
 use schemas::CATALOG;
@@ -50,7 +51,8 @@ impl Following {
     }
 
     pub(super) fn push(&mut self, logged: &Logged) {
-        let product = logged.fact.event_head().map(|head| ProductId(head.origin.aggregate));
+        let head = logged.fact.event_head().filter(|head| head.kind == PRODUCT);
+        let product = head.map(|head| ProductId(head.origin.aggregate));
         let (offset, appended) = (logged.offset, logged.appended);
         self.waiting.push_back(Waiting { offset, product, appended });
     }

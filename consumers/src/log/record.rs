@@ -76,7 +76,7 @@ impl Decoder {
         let Some(aggregate) = key_of(message) else { return Ok(unknown(": its key is no UUID")) };
         let source = MessageHeaders(message);
         let event_topic = message.topic() == schemas::CATALOG.events.name;
-        if let Some(event) = domain::product::Event::decode(&frame)? {
+        if let Some(event) = domain::catalog::Event::decode(&frame)? {
             let event = EventMessage::read(&source, aggregate, event);
             return Ok(event.map_or_else(|e| unknown(&format!(": {e}")), Fact::Event));
         }
@@ -86,10 +86,11 @@ impl Decoder {
         }
         if event_topic && let Ok((version, time)) = EventMessage::numbering(&source) {
             let record = frame.record_name().to_owned();
+            let kind = EventMessage::aggregate_kind(&source);
             let origin = Origin::of_event(&source, aggregate);
-            return Ok(origin.map_or_else(
+            return Ok(kind.and_then(|kind| Ok((kind, origin?))).map_or_else(
                 |error| unknown(&format!(": {error}")),
-                |origin| Fact::NewerEvent { record, origin, version, time },
+                |(kind, origin)| Fact::NewerEvent { record, kind, origin, version, time },
             ));
         }
         Ok(unknown(""))

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::product::Event;
+use domain::catalog::Event;
 use projections::{
     Logged, Projection,
     command_status::{CommandStatus, CommandStatusRow},

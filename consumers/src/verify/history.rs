@@ -1,22 +1,28 @@
 //! An aggregate as its events make it, and what it would conclude now.
 
+use std::collections::BTreeMap;
+
 use domain::{
     Aggregate, MallId, Refusal, Timestamp,
-    product::{Event, Product, Rejection},
+    catalog::{Event, State},
 };
 use projections::{
     Fact, Logged, Projection,
-    products::{ProductRow, Products},
+    directory::{Directory, EntryRow},
+    products::{PRODUCT, ProductRow, Products},
 };
 use schemas::CommandMessage;
+use uuid::Uuid;
 
 /// The fold of an aggregate's events.
 pub(super) struct History {
     pub(super) mall: MallId,
     pub(super) version: i64,
     pub(super) last_offset: i64,
-    pub(super) state: Product,
+    pub(super) state: State,
     pub(super) row: Option<ProductRow>,
+    /// Its rows in the directory, by their ids.
+    pub(super) entries: BTreeMap<Uuid, EntryRow>,
     /// False once an event could not follow: then there is nothing right to compare with.
     pub(super) sound: bool,
 }
@@ -27,17 +33,23 @@ pub(super) type Conclusion = Result<Vec<Event>, String>;
 impl History {
     /// An aggregate before its first event.
     pub(super) fn new(mall: MallId) -> Self {
-        let (state, row) = (Product::default(), None);
-        Self { mall, version: 0, last_offset: -1, state, row, sound: true }
+        let (state, row, entries) = (State::default(), None, BTreeMap::new());
+        Self { mall, version: 0, last_offset: -1, state, row, entries, sound: true }
     }
 
     pub(super) fn take(&mut self, logged: &Logged, version: i64) {
-        let row = Products::apply(self.row.take(), logged);
-        self.sound &= row.is_ok();
-        self.row = row.ok();
+        if logged.fact.event_head().is_some_and(|head| head.kind == PRODUCT) {
+            let row = Products::apply(self.row.take(), logged);
+            self.sound &= row.is_ok();
+            self.row = row.ok();
+        } else if let Ok(Some(key)) = Directory::key(logged) {
+            let entry = Directory::apply(self.entries.remove(&key), logged);
+            self.sound &= entry.is_ok();
+            self.entries.extend(entry.ok().map(|entry| (key, entry)));
+        }
         (self.version, self.last_offset) = (version, logged.offset);
         match &logged.fact {
-            Fact::Event(event) => self.state.evolve(&event.body),
+            Fact::Event(event) => self.state.evolve(&event.body, event.time),
             // The state of an event of a newer build cannot be folded here.
             _ => self.sound = false,
         }
@@ -46,7 +58,7 @@ impl History {
     /// Decides as the handler does, at the recorded time.
     pub(super) fn conclude(&self, wish: &CommandMessage, at: Timestamp) -> Conclusion {
         if self.mall != wish.origin.mall {
-            return Err(Rejection::NotFound.code().to_owned());
+            return Err(wish.body.not_found().code().to_owned());
         }
         if wish.expected_version.is_some_and(|expected| expected != self.version) {
             return Err("VERSION_CONFLICT".to_owned());

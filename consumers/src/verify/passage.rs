@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::product;
+use domain::catalog;
 use projections::Logged;
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
@@ -82,7 +82,7 @@ fn take_command(
     let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
     let body = match decoder.open(message.payload().unwrap_or_default()) {
         Err(error @ CodecError::Registry(_)) => return Err(error.into()),
-        opened => opened.and_then(|frame| product::Command::decode(&frame)).ok().flatten(),
+        opened => opened.and_then(|frame| catalog::Command::decode(&frame)).ok().flatten(),
     };
     let wish = body.and_then(|body| CommandMessage::read(&headers, key, body).ok());
     ledger.take_command(origin.command, origin.aggregate, message.offset(), wish);

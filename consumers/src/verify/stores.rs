@@ -7,6 +7,7 @@ use domain::{CommandId, ProductId};
 use projections::{
     Projection, checkpoint,
     command_status::CommandStatus,
+    directory::{self, Directory, EntryRow},
     products::{self, ProductRow, Products},
     search::{self, Document},
     snapshot::{self, Snapshot},
@@ -37,6 +38,9 @@ pub(super) fn compare(
     for piece in histories.chunks(PIECE) {
         let sound = piece.iter().copied().filter(|(_, history)| history.sound);
         let piece: Vec<(&Uuid, &History)> = sound.collect();
+        if piece.is_empty() {
+            continue;
+        }
         let stored = Stored::of(observer, partition, &piece, level.search_version)?;
         for (id, history) in piece {
             stored.compare(*id, history, &level, checks);
@@ -46,7 +50,7 @@ pub(super) fn compare(
     for piece in fates.chunks(PIECE) {
         compare_status(observer, partition, piece, level.status, checks)?;
     }
-    Ok(histories.len() as u64)
+    Ok(histories.iter().filter(|(_, history)| history.row.is_some()).count() as u64)
 }
 
 fn compare_status(
@@ -78,6 +82,7 @@ struct Level {
     snapshot: bool,
     status: bool,
     products: bool,
+    directory: bool,
     search: bool,
     search_version: Option<i32>,
 }
@@ -98,6 +103,7 @@ impl Level {
             snapshot: covers_events(Snapshot::NAME, version(Snapshot::NAME))?,
             status: of_decisions && covers_events(status, version(status))?,
             products,
+            directory: covers_events(Directory::NAME, version(Directory::NAME))?,
             search: match search_version {
                 Some(version) => products && covers_events(search::PROJECTION, version)?,
                 None => false,
@@ -126,6 +132,7 @@ fn covers(
 struct Stored {
     states: HashMap<Uuid, snapshot::Stored>,
     rows: HashMap<ProductId, ProductRow>,
+    entries: HashMap<Uuid, EntryRow>,
     documents: HashMap<ProductId, (i64, Document)>,
 }
 
@@ -142,6 +149,9 @@ impl Stored {
         observer.runtime.block_on(async {
             let mut connection = db.acquire().await?;
             let rows = products::by_ids(&mut connection, tables, &products).await?;
+            let keys = piece.iter().flat_map(|(_, history)| history.entries.keys().copied());
+            let keys: Vec<Uuid> = keys.collect();
+            let entries = directory::by_keys(&mut connection, tables, &keys).await?;
             let documents = match search_version {
                 Some(version) => observer.search.fetch(version, &products).await?,
                 None => HashMap::new(),
@@ -149,6 +159,7 @@ impl Stored {
             Ok(Self {
                 states: snapshot::load(db, tables, partition, &ids, &[]).await?.states,
                 rows: rows.into_iter().map(|row| (row.id, row)).collect(),
+                entries: entries.into_iter().map(|entry| (entry.key(), entry)).collect(),
                 documents,
             })
         })
@@ -175,6 +186,15 @@ impl Stored {
             checks.note(Rule::Rows, row == history.row.as_ref(), || {
                 format!("{id}: row at {found}, fold at {version}")
             });
+        }
+        for (key, expected) in &history.entries {
+            let entry = self.entries.get(key);
+            if level.directory || entry.is_some_and(|entry| entry.version == expected.version) {
+                let found = entry.map_or(0, |entry| entry.version);
+                checks.note(Rule::Rows, entry == Some(expected), || {
+                    format!("{key}: entry at {found}, fold at {}", expected.version)
+                });
+            }
         }
         let document = self.documents.get(&ProductId(id)).map(|(_, document)| document);
         let expected = row.cloned().map(Document::from);

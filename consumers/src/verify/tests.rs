@@ -2,7 +2,8 @@
 
 use domain::{
     CommandId, Currency, Money, Timestamp,
-    product::{Command, Event, NewSku, ProductRepriced, RegisterProduct, RepriceProduct},
+    catalog::{Command, Event},
+    product::{NewSku, ProductRepriced, RegisterProduct, RepriceProduct},
 };
 use projections::{Fact, Logged};
 use schemas::{
@@ -54,12 +55,18 @@ fn register() -> CommandMessage {
         skus: vec![sku],
         list_price: won(10),
         images: vec![],
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
     };
-    wish(REGISTER, Command::RegisterProduct(body))
+    wish(REGISTER, Command::Product(body.into()))
 }
 
 fn reprice(command: CommandId, minor: i64) -> CommandMessage {
-    wish(command, Command::RepriceProduct(RepriceProduct { list_price: won(minor) }))
+    wish(command, Command::Product(RepriceProduct { list_price: won(minor) }.into()))
 }
 
 fn registered() -> Event {
@@ -68,7 +75,8 @@ fn registered() -> Event {
 }
 
 fn repriced(previous: i64, minor: i64) -> Event {
-    Event::ProductRepriced(ProductRepriced { list_price: won(minor), previous: won(previous) })
+    let fact = ProductRepriced { list_price: won(minor), previous: won(previous) };
+    Event::Product(fact.into())
 }
 
 /// A pass over one partition.
