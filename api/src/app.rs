@@ -10,6 +10,7 @@ use consumers::{
     shutdown::Shutdown,
     telemetry::Telemetry,
 };
+use domain::{RecordEnum, catalog::Command};
 use projections::{Pool, search::Search};
 use schemas::{CATALOG, Codec, OUTCOMES, Registry};
 use tokio::{net::TcpListener, runtime::Handle};
@@ -20,8 +21,6 @@ use crate::{auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, wait
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How often the ends of the log are looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// The bodies that are checked.
-const BODIES: [&str; 3] = ["RegisterProduct", "RepriceProduct", "ReviseProduct"];
 
 /// What the handlers share.
 pub(crate) struct App {
@@ -91,7 +90,7 @@ async fn open(
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter()),
-        shapes: Shapes::new(&openapi::openapi(), &BODIES)?,
+        shapes: Shapes::new(&openapi::openapi(), &bodies())?,
         db,
         search: Search::new(&config.opensearch)?,
         log: CommandLog::open(kafka, codec.clone())?,
@@ -105,6 +104,12 @@ async fn open(
         wait: Duration::from_millis(config.wait_ms),
         read_wait: Duration::from_millis(config.read_wait_ms),
     }))
+}
+
+/// The bodies that are checked: those of all commands.
+fn bodies() -> Vec<String> {
+    let schemas = <Command as RecordEnum>::schemas();
+    schemas.iter().filter_map(|schema| Some(schema.name()?.name().to_owned())).collect()
 }
 
 /// Follows the outcomes on a thread of its own. It blocks until their end is known, and comes

@@ -55,19 +55,24 @@ pub(crate) struct Shapes(Arc<HashMap<String, Validator>>);
 
 impl Shapes {
     /// Compiles the schemas `names` of the published API.
-    pub(crate) fn new(api: &utoipa::openapi::OpenApi, names: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        api: &utoipa::openapi::OpenApi,
+        names: &[impl AsRef<str>],
+    ) -> anyhow::Result<Self> {
         let mut schemas = json!(api)["components"]["schemas"].take();
         close(&mut schemas);
-        let compile = |name: &&str| {
+        let compile = |name: &str| {
             let root = json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
                 "$ref": format!("#/components/schemas/{name}"),
                 "components": {"schemas": schemas},
             });
             let validator = jsonschema::options().should_validate_formats(true).build(&root)?;
-            Ok(((*name).to_owned(), validator))
+            Ok((name.to_owned(), validator))
         };
-        Ok(Self(Arc::new(names.iter().map(compile).collect::<anyhow::Result<_>>()?)))
+        Ok(Self(Arc::new(
+            names.iter().map(|name| compile(name.as_ref())).collect::<anyhow::Result<_>>()?,
+        )))
     }
 
     fn check(&self, name: &str, body: &Value) -> Result<(), ApiError> {
@@ -89,7 +94,11 @@ fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             fields.values_mut().for_each(close);
-            if fields.get("properties").is_some_and(Value::is_object) {
+            let is_empty_object = fields.get("type") == Some(&json!("object"))
+                && !["additionalProperties", "allOf", "oneOf"]
+                    .iter()
+                    .any(|key| fields.contains_key(*key));
+            if is_empty_object || fields.get("properties").is_some_and(Value::is_object) {
                 fields.entry("additionalProperties").or_insert(json!(false));
             }
         }

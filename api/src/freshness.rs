@@ -86,6 +86,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
     }
 }
 
+/// The live tables, once they show the write that the request wants to see.
+pub(crate) async fn live(app: &App, projection: &str, wanted: Wanted) -> Result<Tables, ApiError> {
+    let tables = Tables::active(&app.db).await?;
+    reached(app, projection, tables.version(projection), wanted).await?;
+    Ok(tables)
+}
+
 /// Waits, bounded, until a version of a projection shows the write of `token`.
 pub(crate) async fn reached(
     app: &App,
@@ -178,7 +185,7 @@ impl Lags {
 
     async fn look(&self, db: &Pool, ends: &Ends, index: i32) -> Result<(), projections::Error> {
         let tables = Tables::active(db).await?;
-        let read_models = ["products", "history", "command_status"];
+        let read_models = ["products", "directory", "history", "command_status"];
         let versions = read_models.map(|name| (name, tables.version(name)));
         for (projection, version) in versions.into_iter().chain([(search::PROJECTION, index)]) {
             let checkpoints = checkpoint::read_all(db, projection, version).await?;

@@ -1,11 +1,7 @@
 //! The ids of a command and of a new product, and the hash that tells two bodies of one key apart.
 //! With an `Idempotency-Key` all of them depend on the request alone, so that a retry is the same.
 
-use domain::{
-    CommandId, ProductId,
-    id::derive,
-    product::{Command, RegisterProduct},
-};
+use domain::{CommandId, ProductId, catalog::Command, id::derive, product::RegisterProduct};
 use schemas::Records;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,17 +17,21 @@ pub(crate) fn command_id(caller: &Caller, aggregate: Uuid, key: Option<&str>) ->
     }))
 }
 
-/// The id of the product that `wish` registers: its seller's number decides, then the key.
-pub(crate) fn product_id(caller: &Caller, wish: &RegisterProduct, key: Option<&str>) -> ProductId {
-    let mall = caller.mall.as_str();
-    ProductId(match (&wish.external_id, key) {
-        (Some(number), _) => {
-            let partner = wish.partner_id.map(|id| id.to_string()).unwrap_or_default();
-            derive(&["product", mall, &partner, number])
-        }
-        (None, Some(key)) => derive(&["product", mall, &caller.actor, key]),
-        (None, None) => Uuid::now_v7(),
-    })
+/// The id of something new of a `kind`: its number elsewhere decides, then the key.
+pub(crate) fn new_id(
+    caller: &Caller,
+    kind: &str,
+    numbered: Option<Uuid>,
+    key: Option<&str>,
+) -> Uuid {
+    let by_key = |key| derive(&[kind, caller.mall.as_str(), &caller.actor, key]);
+    numbered.or_else(|| key.map(by_key)).unwrap_or_else(Uuid::now_v7)
+}
+
+/// The id of the product that `wish` registers.
+pub(crate) fn product_id(caller: &Caller, wish: &RegisterProduct, key: Option<&str>) -> Uuid {
+    let of_number = |number: &String| ProductId::of(&caller.mall, wish.partner_id, number).0;
+    new_id(caller, "product", wish.external_id.as_ref().map(of_number), key)
 }
 
 /// The hash of what is wished: 32 hexadecimal digits, equal for equal commands only. A retry may
@@ -70,7 +70,7 @@ mod tests {
 
     fn reprice(minor: i64) -> Command {
         let list_price = Money { minor, currency: Currency::KRW };
-        Command::RepriceProduct(RepriceProduct { list_price })
+        Command::Product(RepriceProduct { list_price }.into())
     }
 
     fn registration(external_id: Option<&str>) -> RegisterProduct {

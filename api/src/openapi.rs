@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::Shared,
-    commands, health,
+    commands, directory, health,
     problem::{Fault, Problem},
     products, search,
     submit::Pending,
@@ -25,6 +25,7 @@ use crate::{
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     let of_mall = OpenApiRouter::new()
         .merge(products::router())
+        .merge(directory::router())
         .merge(search::router())
         .merge(commands::router());
     OpenApiRouter::with_openapi(Contract::openapi())
@@ -47,6 +48,9 @@ pub fn openapi() -> openapi::OpenApi {
     ),
     tags(
         (name = "products", description = "What a mall sells."),
+        (name = "partners", description = "Who sells."),
+        (name = "brands", description = "Under what names."),
+        (name = "categories", description = "The mall's tree of categories."),
         (name = "commands", description = "What became of a command."),
         (name = "health", description = "The process itself."),
     ),
@@ -145,7 +149,7 @@ impl IntoResponses for CommandProblems {
             ("400", "The path, a header or the JSON text is malformed."),
             ("401", "No key, or one that is nobody's."),
             ("403", "The key is not for this mall."),
-            ("404", "There is no such product in this mall."),
+            ("404", "There is no such thing in this mall."),
             ("408", "The body did not arrive in time."),
             ("409", "A rule forbids it; `code` says which."),
             ("412", "The version is not the one of If-Match."),
@@ -214,6 +218,6 @@ mod tests {
             }
             _ => {}
         });
-        assert_eq!(operations, 11);
+        assert_eq!(operations, 40);
     }
 }

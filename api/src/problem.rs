@@ -58,9 +58,12 @@ pub(crate) enum ApiError {
     /// The route has other methods.
     #[error("this path does not take the method; the header Allow names those that it takes")]
     MethodNotAllowed,
-    /// The read model has no such product (yet).
-    #[error("there is no such product in this mall")]
-    ProductNotFound,
+    /// The read model has no such thing (yet).
+    #[error("there is no such {0} in this mall")]
+    NotFound(&'static str),
+    /// The command names what is not there to be named.
+    #[error("the body refers to what this mall does not have, or has taken out of use")]
+    UnknownReference(Vec<Fault>),
     /// Nothing is known of the command.
     #[error("no such command is known; ask with the `at` that its answer named")]
     CommandNotFound,
@@ -165,7 +168,10 @@ impl ApiError {
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
             Self::RouteNotFound => (S::NOT_FOUND, "ROUTE_NOT_FOUND"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
-            Self::ProductNotFound => (S::NOT_FOUND, "PRODUCT_NOT_FOUND"),
+            Self::NotFound("partner") => (S::NOT_FOUND, "PARTNER_NOT_FOUND"),
+            Self::NotFound("brand") => (S::NOT_FOUND, "BRAND_NOT_FOUND"),
+            Self::NotFound(_) => (S::NOT_FOUND, "PRODUCT_NOT_FOUND"),
+            Self::UnknownReference(_) => (S::UNPROCESSABLE_ENTITY, "UNKNOWN_REFERENCE"),
             Self::CommandNotFound => (S::NOT_FOUND, "COMMAND_NOT_FOUND"),
             Self::CommandExpired => (S::GONE, "COMMAND_EXPIRED"),
             Self::Refused { code, .. } => (status_of(code), code),
@@ -198,16 +204,20 @@ impl ApiError {
             detail: self.to_string(),
             code: code.to_owned(),
             command_id: self.command(),
-            errors: if let Self::InvalidBody(faults) = self { faults } else { vec![] },
+            errors: match self {
+                Self::InvalidBody(faults) | Self::UnknownReference(faults) => faults,
+                _ => vec![],
+            },
         };
         (status, problem)
     }
 }
 
-/// The status of a rejection: most contradict the state, three have a status of their own.
+/// The status of a rejection: most contradict the state.
 fn status_of(rejection: &str) -> StatusCode {
     match rejection {
-        "PRODUCT_NOT_FOUND" => StatusCode::NOT_FOUND,
+        "PRODUCT_NOT_FOUND" | "PARTNER_NOT_FOUND" | "BRAND_NOT_FOUND" | "CATEGORY_NOT_FOUND"
+        | "SKU_NOT_FOUND" => StatusCode::NOT_FOUND,
         "VERSION_CONFLICT" => StatusCode::PRECONDITION_FAILED,
         "UNDECODABLE" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::CONFLICT,

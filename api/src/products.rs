@@ -3,10 +3,9 @@
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use domain::{
     PartnerId, ProductId,
-    product::{Command, RegisterProduct, RepriceProduct, ReviseProduct},
+    product::{Command, RegisterProduct, UpsertProduct},
 };
 use projections::{
-    Tables,
     history::{self, HistoryRow},
     products::{self, Cursor, Filter, ProductRow},
 };
@@ -15,17 +14,19 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    app::{App, Shared},
+    app::Shared,
     auth::Caller,
     body::Checked,
-    freshness::{Lagging, Wanted, reached},
+    freshness::{Lagging, Wanted, live},
     headers::{Call, CommandHeaders},
     identity,
     openapi::{CallHeaders, CommandProblems, InMall, Later, OfProduct, ReadHeaders, ReadProblems},
-    problem::ApiError,
+    problem::{ApiError, Fault},
     request::{Path, Query, limit},
     submit::{Answer, Ask, Decided, etag, submit},
 };
+
+mod changes;
 
 const PRODUCTS: &str = "products";
 const HISTORY: &str = "history";
@@ -35,9 +36,9 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(register, page))
         .routes(routes!(by_id))
-        .routes(routes!(reprice))
-        .routes(routes!(revise))
+        .routes(routes!(upsert))
         .routes(routes!(history_of))
+        .merge(changes::router())
 }
 
 /// Register a product
@@ -76,25 +77,24 @@ async fn register(
     headers: CommandHeaders,
     Checked(wish): Checked<RegisterProduct>,
 ) -> Result<Answer, ApiError> {
-    let product = identity::product_id(&caller, &wish, headers.idempotency_key.as_deref());
-    let wish = Command::RegisterProduct(wish);
-    submit(&app, Ask { caller, call, headers, product, wish }).await
+    let aggregate = identity::product_id(&caller, &wish, headers.idempotency_key.as_deref());
+    let wish = Command::from(wish).into();
+    submit(&app, Ask { caller, call, headers, aggregate, wish }).await
 }
 
-/// Change the list price
+/// Make a product what a feed says it is
 ///
-/// The new price is in the currency that the product has.
+/// Registers it where it is not known, and records only what differs; sent again, it changes
+/// nothing. `observed_at` refuses what is older than the product's last change.
 #[utoipa::path(
     post,
-    path = "/products/{id}/reprice",
-    operation_id = "reprice_product",
+    path = "/products/upsert",
+    operation_id = "upsert_product",
     tag = "products",
-    params(InMall, OfProduct, CommandHeaders, CallHeaders),
-    request_body(content = RepriceProduct, example = json!({
-        "list_price": {"minor": 429_000, "currency": "KRW"}
-    })),
+    params(InMall, CommandHeaders, CallHeaders),
+    request_body = UpsertProduct,
     responses(
-        (status = 200, description = "The price holds.", body = Decided, headers(
+        (status = 200, description = "The product is so.", body = Decided, headers(
             ("ETag" = String, description = "The product's version, for `If-Match`."),
             ("Consistency-Token" = String, description = "Send it with a read that must show this."),
         )),
@@ -102,47 +102,21 @@ async fn register(
         CommandProblems,
     ),
 )]
-async fn reprice(
+async fn upsert(
     State(app): State<Shared>,
     caller: Caller,
-    Path((_, product)): Path<(String, ProductId)>,
     call: Call,
     headers: CommandHeaders,
-    Checked(wish): Checked<RepriceProduct>,
+    Checked(wish): Checked<UpsertProduct>,
 ) -> Result<Answer, ApiError> {
-    let wish = Command::RepriceProduct(wish);
-    submit(&app, Ask { caller, call, headers, product, wish }).await
-}
-
-/// Change name, description or pictures
-///
-/// What is left out stays as it is.
-#[utoipa::path(
-    post,
-    path = "/products/{id}/revise",
-    operation_id = "revise_product",
-    tag = "products",
-    params(InMall, OfProduct, CommandHeaders, CallHeaders),
-    request_body(content = ReviseProduct, example = json!({"name": "무선청소기 V12 플러스"})),
-    responses(
-        (status = 200, description = "The presentation holds.", body = Decided, headers(
-            ("ETag" = String, description = "The product's version, for `If-Match`."),
-            ("Consistency-Token" = String, description = "Send it with a read that must show this."),
-        )),
-        Later,
-        CommandProblems,
-    ),
-)]
-async fn revise(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path((_, product)): Path<(String, ProductId)>,
-    call: Call,
-    headers: CommandHeaders,
-    Checked(wish): Checked<ReviseProduct>,
-) -> Result<Answer, ApiError> {
-    let wish = Command::ReviseProduct(wish);
-    submit(&app, Ask { caller, call, headers, product, wish }).await
+    if wish.product.external_id.is_none() {
+        let detail = "is required: it is how the product is found again".to_owned();
+        let pointer = "/product/external_id".to_owned();
+        return Err(ApiError::InvalidBody(vec![Fault { pointer, detail }]));
+    }
+    let aggregate = identity::product_id(&caller, &wish.product, None);
+    let wish = Command::from(wish).into();
+    submit(&app, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Show a product
@@ -168,7 +142,7 @@ async fn by_id(
 ) -> Result<impl IntoResponse, ApiError> {
     let tables = live(&app, PRODUCTS, wanted).await?;
     let product = products::by_id(&app.db, &tables, &caller.mall, id).await?;
-    let product = product.ok_or(ApiError::ProductNotFound)?;
+    let product = product.ok_or(ApiError::NotFound("product"))?;
     let lag = app.lags.of_product(PRODUCTS, id);
     Ok(Lagging(lag, ([(header::ETAG, etag(product.version))], Json(product))))
 }
@@ -283,15 +257,8 @@ async fn history_of(
     let tables = live(&app, HISTORY, wanted).await?;
     let page = history::page(&app.db, &tables, &caller.mall, id.0, after, limit).await?;
     if after == 0 && page.items.is_empty() {
-        return Err(ApiError::ProductNotFound);
+        return Err(ApiError::NotFound("product"));
     }
     let page = HistoryPage { items: page.items, next: page.next };
     Ok(Lagging(app.lags.of_product(HISTORY, id), Json(page)))
-}
-
-/// The live tables, once they show the write that the request wants to see.
-async fn live(app: &App, projection: &str, wanted: Wanted) -> Result<Tables, ApiError> {
-    let tables = Tables::active(&app.db).await?;
-    reached(app, projection, tables.version(projection), wanted).await?;
-    Ok(tables)
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use consumers::log::{AppendError, Position};
-use domain::{CommandId, MallId, ProductId, product::Command};
+use domain::{CommandId, MallId, brand, catalog::Command, partner, product};
 use projections::{
     Tables,
     command_status::{self, CommandStatusRow},
@@ -16,10 +16,12 @@ use projections::{
 use schemas::{CommandMessage, Origin, Outcome, Verdict};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     app::App,
     auth::Caller,
+    courtesy,
     freshness::{CONSISTENCY_TOKEN, Token},
     headers::{Call, CommandHeaders},
     identity::{body_hash, command_id},
@@ -37,8 +39,8 @@ pub(crate) struct Ask {
     pub call: Call,
     /// Its headers.
     pub headers: CommandHeaders,
-    /// The product it is addressed to.
-    pub product: ProductId,
+    /// The aggregate it is addressed to.
+    pub aggregate: Uuid,
     /// The wish itself.
     pub wish: Command,
 }
@@ -46,8 +48,8 @@ pub(crate) struct Ask {
 /// A command was decided, and nothing stood against it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Decided {
-    /// The product.
-    pub id: ProductId,
+    /// What was changed: a product, a partner, a brand or the category tree.
+    pub id: Uuid,
     /// Its version after the decision.
     #[schema(example = 1)]
     pub version: i64,
@@ -61,8 +63,8 @@ pub(crate) struct Decided {
 /// A command is in the log and will be decided.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Pending {
-    /// The product.
-    pub id: ProductId,
+    /// What is to be changed.
+    pub id: Uuid,
     /// The command; Location says where to ask for its decision.
     pub command_id: CommandId,
     /// PENDING.
@@ -78,7 +80,7 @@ pub(crate) enum Answer {
         body: Decided,
         /// Where to read what was written; none where it is not known.
         token: Option<Token>,
-        /// The new product's address, where the command registers one.
+        /// The address of what the command brought into the catalog, where it did.
         created: Option<String>,
     },
     /// Not decided yet.
@@ -98,6 +100,11 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
     if keyed && let Some(first) = first_decision(app, &message.origin).await {
         return conclude(&message, first);
     }
+    if let Err(refused) = courtesy::references_exist(app, &message).await {
+        // It may have been decided when what it names was still in use.
+        let first = if keyed { first_decision(app, &message.origin).await } else { None };
+        return first.map_or(Err(refused), |first| conclude(&message, first));
+    }
     // Registered before the append: afterwards the outcome may already have passed.
     let waiter =
         wait.then(|| app.waiters.register(message.origin.command, &message.origin.body_hash));
@@ -113,7 +120,7 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
 }
 
 fn message(ask: Ask, reply_partition: Option<i32>) -> CommandMessage {
-    let aggregate = ask.product.0;
+    let aggregate = ask.aggregate;
     let command = command_id(&ask.caller, aggregate, ask.headers.idempotency_key.as_deref());
     let expected_version = ask.headers.expected_version;
     let origin = Origin {
@@ -188,8 +195,7 @@ fn conclude(message: &CommandMessage, outcome: Outcome) -> Result<Answer, ApiErr
             detail: outcome.detail.unwrap_or_else(|| "the command was refused".to_owned()),
         });
     }
-    let id = ProductId(*aggregate);
-    let registers = matches!(message.body, Command::RegisterProduct(_));
+    let id = *aggregate;
     Ok(Answer::Decided {
         body: Decided {
             id,
@@ -198,19 +204,25 @@ fn conclude(message: &CommandMessage, outcome: Outcome) -> Result<Answer, ApiErr
             verdict: outcome.verdict,
         },
         token: Token::of(outcome.partition, outcome.offset),
-        created: registers.then(|| address(mall, &format!("products/{id}"))),
+        created: list_of(&message.body).map(|list| address(mall, &format!("{list}/{id}"))),
     })
+}
+
+/// The list that the command adds its aggregate to, if it does.
+fn list_of(wish: &Command) -> Option<&'static str> {
+    match wish {
+        Command::Product(product::Command::RegisterProduct(_)) => Some("products"),
+        Command::Partner(partner::Command::RegisterPartner(_)) => Some("partners"),
+        Command::Brand(brand::Command::RegisterBrand(_)) => Some("brands"),
+        _ => None,
+    }
 }
 
 fn pending(origin: &Origin, position: Position) -> Answer {
     let Position { partition, offset } = position;
     let path = format!("commands/{}?at={partition}.{offset}", origin.command);
     Answer::Pending {
-        body: Pending {
-            id: ProductId(origin.aggregate),
-            command_id: origin.command,
-            verdict: "PENDING",
-        },
+        body: Pending { id: origin.aggregate, command_id: origin.command, verdict: "PENDING" },
         status: address(&origin.mall, &path),
     }
 }
@@ -273,8 +285,8 @@ mod tests {
                 expected_version: None,
                 respond_async: false,
             },
-            product: ProductId(uuid::Uuid::nil()),
-            wish: Command::RepriceProduct(RepriceProduct { list_price }),
+            aggregate: Uuid::nil(),
+            wish: Command::Product(RepriceProduct { list_price }.into()),
         };
         super::message(ask, Some(0))
     }

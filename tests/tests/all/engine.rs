@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use domain::{
     CommandId, Currency, MallId, Money, ProductId, Timestamp,
-    product::{Event, ProductRegistered, ProductRepriced},
+    catalog::Event,
+    product::{self, ProductRegistered, ProductRepriced},
 };
 use projections::{
-    ALL, Batch, Checkpoint, Engine, EngineError, Extent, Fact, Fault, Logged, Pool, Refused, Share,
-    Tables, history, products,
+    ALL, Batch, Checkpoint, Engine, EngineError, Error, Extent, Fact, Fault, Logged, Pool, Refused,
+    Share, Tables, history, products,
 };
 use schemas::{CATALOG, EventMessage, Origin, Traceparent};
 use uuid::Uuid;
@@ -207,6 +208,19 @@ fn shares<'a>(believed: &'a [Checkpoint; 2], batches: &'a [Batch; 2]) -> [Share<
 }
 
 /// A log that is not the one that was applied is refused.
+pub(crate) async fn a_table_of_another_shape_is_refused(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9008).await?;
+    let projection = ALL[0];
+    projections::create(db, projection, scene.version).await?;
+    let table = format!("{}_v{}", projection.name(), scene.version);
+    let other = "UPDATE shapes SET shape = 'another' WHERE table_name = ?";
+    ensure!(sqlx::query(other).bind(&table).execute(db).await?.rows_affected() == 1);
+    let again = projections::create(db, projection, scene.version).await;
+    ensure!(matches!(&again, Err(Error::OtherShape(name)) if *name == table), "{again:?}");
+    scene.strike().await
+}
+
 pub(crate) async fn another_log_is_refused(world: &mut World) -> Result<()> {
     let db = &connect(world).await?;
     let scene = Scene::set(db, 9007).await?;
@@ -302,10 +316,10 @@ fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged
     let (offset, version) = (offset as i64, version as i64);
     let body = match version {
         1 => registered(product),
-        _ => Event::ProductRepriced(ProductRepriced {
-            list_price: won(1000 + version),
-            previous: won(999 + version),
-        }),
+        _ => {
+            let (list_price, previous) = (won(1000 + version), won(999 + version));
+            Event::Product(ProductRepriced { list_price, previous }.into())
+        }
     };
     let origin = Origin {
         aggregate: aggregate(product),
@@ -323,7 +337,7 @@ fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged
 }
 
 fn registered(product: usize) -> Event {
-    Event::ProductRegistered(ProductRegistered {
+    let fact = ProductRegistered {
         partner_id: None,
         external_id: Some(format!("E-{product}")),
         name: format!("무선청소기 {product}"),
@@ -332,7 +346,14 @@ fn registered(product: usize) -> Event {
         skus: vec![],
         list_price: won(1000),
         images: vec![format!("https://img.example/{product}.jpg")],
-    })
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
+    };
+    Event::Product(product::Event::from(fact))
 }
 
 fn won(minor: i64) -> Money {

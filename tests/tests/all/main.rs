@@ -9,6 +9,7 @@
 )]
 
 mod bad_requests;
+mod catalog;
 mod contract;
 mod engine;
 mod foreign;
@@ -63,6 +64,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers engine::batches_do_not_matter),
         trial!(on_servers engine::a_gap_stops_before_it),
         trial!(on_servers engine::partitions_move_together_or_not_at_all),
+        trial!(on_servers engine::a_table_of_another_shape_is_refused),
         trial!(on_servers engine::another_log_is_refused),
         trial!(on_servers search::words_are_found_in_either_language),
         trial!(on_servers search::an_older_document_never_replaces_a_newer_one),
@@ -76,6 +78,11 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers thread::who_does_not_wait_is_told_where_to_ask),
         trial!(on_servers thread::a_mall_never_sees_another),
         trial!(on_servers thread::pages_show_each_product_once),
+        trial!(on_servers catalog::a_brand_is_renamed_retired_and_its_products_stay),
+        trial!(on_servers catalog::a_partner_is_suspended_and_reinstated),
+        trial!(on_servers catalog::the_category_tree_stays_a_tree),
+        trial!(on_servers catalog::a_feed_sent_again_adds_nothing),
+        trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
         trial!(on_servers once::one_number_makes_one_product),

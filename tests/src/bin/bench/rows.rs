@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use domain::{
     CommandId, Currency, Money, ProductId, SkuId, Timestamp,
-    product::{Event, ProductRegistered, Sku},
+    catalog::Event,
+    product::{ProductRegistered, Sku},
 };
 use rdkafka::{
     ClientConfig,
@@ -92,7 +93,8 @@ async fn inserted(db: &MySqlPool) -> Result<f64> {
         sqlx::query(statement).execute(&mut *connection).await?;
     }
     let columns = "id, mall, partner_id, external_id, name, description, options, skus, \
-                   list_price_minor, currency, images, version, registered_at, updated_at";
+                   list_price_minor, currency, images, category_ids, approval, sale_state, \
+                   displayed, version, registered_at, updated_at";
     let read = format!("SELECT {columns} FROM bench_source WHERE at > ? AND at <= ?");
     let mut chunks = Vec::new();
     for from in (0..EVENTS).step_by(usize::try_from(CHUNK)?) {
@@ -107,8 +109,9 @@ async fn inserted(db: &MySqlPool) -> Result<f64> {
             values.push_bind(&row.id).push_bind(&row.mall).push_bind(&row.partner_id);
             values.push_bind(&row.external_id).push_bind(&row.name).push_bind(&row.description);
             values.push_bind(&row.options).push_bind(&row.skus).push_bind(row.list_price_minor);
-            values.push_bind(&row.currency).push_bind(&row.images).push_bind(row.version);
-            values.push_bind(row.registered_at).push_bind(row.updated_at);
+            values.push_bind(&row.currency).push_bind(&row.images).push_bind(&row.category_ids);
+            values.push_bind(&row.approval).push_bind(&row.sale_state).push_bind(row.displayed);
+            values.push_bind(row.version).push_bind(row.registered_at).push_bind(row.updated_at);
         });
         insert.build().execute(&mut *connection).await?;
     }
@@ -128,6 +131,10 @@ struct Row {
     list_price_minor: i64,
     currency: String,
     images: String,
+    category_ids: String,
+    approval: String,
+    sale_state: String,
+    displayed: bool,
     version: i64,
     registered_at: i64,
     updated_at: i64,
@@ -182,8 +189,14 @@ fn registered(number: i64) -> Result<EventMessage> {
         skus: vec![sku],
         list_price,
         images: vec!["https://img.example/v12.jpg".to_owned()],
+        brand_id: None,
+        category_ids: vec![],
+        sale_period: None,
+        approval: None,
+        sale_state: None,
+        displayed: None,
     };
     let (millis, _) = id.get_timestamp().context("a time")?.to_unix();
     let time = Timestamp(i64::try_from(millis)? * 1_000);
-    Ok(EventMessage { origin, version: 1, time, body: Event::ProductRegistered(body) })
+    Ok(EventMessage { origin, version: 1, time, body: Event::Product(body.into()) })
 }
