@@ -10,7 +10,7 @@ use domain::{
 };
 use projections::{
     Tables,
-    directory::{self, EntryKind, EntryState},
+    directory::{self, EntryKind, EntryRow, EntryState, key_of},
     products,
 };
 use schemas::CommandMessage;
@@ -24,7 +24,7 @@ use crate::{
 
 /// What was registered a moment ago may not be in the read model yet.
 const PATIENCE: Duration = Duration::from_millis(1500);
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// What a command refers to.
 #[derive(Default)]
@@ -113,11 +113,17 @@ impl References<'_> {
         let partner = self.partner.map(|id| (EntryKind::Partner, id.0));
         let brand = self.brand.map(|id| (EntryKind::Brand, id.0));
         let categories = self.categories.iter().map(|id| (EntryKind::Category, id.0));
+        let wanted: Vec<_> = partner.into_iter().chain(brand).chain(categories).collect();
+        let mall = &message.origin.mall;
+        let keys: Vec<Uuid> = wanted.iter().map(|&(kind, id)| key_of(mall, kind, id)).collect();
+        let mut connection = app.db.acquire().await?;
+        let entries = directory::by_keys(&mut connection, &tables, &keys).await?;
+        drop(connection);
         let mut faults = vec![];
-        for (kind, id) in partner.into_iter().chain(brand).chain(categories) {
-            let mall = &message.origin.mall;
-            let entry = directory::by_id(&app.db, &tables, mall, kind, id).await?;
-            match entry.map(|entry| entry.state) {
+        for (kind, id) in wanted {
+            let is_meant =
+                |entry: &&EntryRow| entry.mall == *mall && entry.kind == kind && entry.id == id;
+            match entries.iter().find(is_meant).map(|entry| entry.state) {
                 Some(EntryState::Active) => {}
                 None => faults.push(self.fault(kind, id, "is unknown in this mall")),
                 // A feed goes on to tell of products that refer to it since before.

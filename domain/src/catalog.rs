@@ -3,11 +3,21 @@
 //! Each aggregate decides on its own history alone. That a named partner, brand or category exists
 //! is a courtesy of the API, and reads join current states.
 
-use crate::{brand, categories, partner, product};
+use crate::{Timestamp, brand, categories, partner, product};
 
 context! {
     Product(product::Product),
     Partner(partner::Partner),
     Brand(brand::Brand),
     Categories(categories::Categories),
+}
+
+impl Command {
+    /// When what the command tells was seen to be so, where it tells of something seen elsewhere.
+    pub fn observed_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Product(product::Command::UpsertProduct(feed)) => feed.observed_at,
+            _ => None,
+        }
+    }
 }

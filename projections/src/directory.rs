@@ -60,17 +60,19 @@ pub struct EntryRow {
 impl EntryRow {
     /// The key of its row.
     pub fn key(&self) -> Uuid {
-        match self.kind {
-            EntryKind::Category => key_of_category(&self.mall, CategoryId(self.id)),
-            EntryKind::Partner | EntryKind::Brand => self.id,
-        }
+        key_of(&self.mall, self.kind, self.id)
     }
 }
 
-/// A caller may choose a category's id, so only its mall knows it apart: the same id may be that of
-/// another mall's category, or of a brand.
-fn key_of_category(mall: &MallId, id: CategoryId) -> Uuid {
-    domain::id::derive(&["category entry", mall.as_str(), &id.to_string()])
+/// The key of an entry's row. A caller may choose a category's id, so only its mall knows it apart:
+/// the same id may be that of another mall's category, or of a brand.
+pub fn key_of(mall: &MallId, kind: EntryKind, id: Uuid) -> Uuid {
+    match kind {
+        EntryKind::Category => {
+            domain::id::derive(&["category entry", mall.as_str(), &id.to_string()])
+        }
+        EntryKind::Partner | EntryKind::Brand => id,
+    }
 }
 
 /// The read model.
@@ -108,7 +110,7 @@ impl Projection for Directory {
         let aggregate = logged.aggregate()?;
         Ok(match &logged.fact {
             Fact::Event(EventMessage { origin, body: Event::Categories(event), .. }) => {
-                Some(key_of_category(&origin.mall, category(event)))
+                Some(key_of(&origin.mall, EntryKind::Category, category(event).0))
             }
             fact => aggregate.filter(|_| {
                 fact.event_head().is_some_and(|head| matches!(head.kind, "partner" | "brand"))
@@ -256,7 +258,7 @@ pub async fn by_id(
     query.fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
-/// The entries among `keys` that exist, of any mall; for processes, never for a request.
+/// The entries among the rows of `keys` that exist, of whichever mall.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
@@ -346,7 +348,7 @@ mod tests {
         ];
         let states = folded::<Directory>(facts.clone()).unwrap();
         let mall = "demo".parse().unwrap();
-        let key = |number| key_of_category(&mall, CategoryId(id(number)));
+        let key = |number| key_of(&mall, EntryKind::Category, id(number));
         let version = |number| states[&key(number)].as_ref().map(|row| row.version);
         assert_eq!((version(7), version(8)), (Some(3), Some(2)));
         let doubled = [facts, vec![event(1, 3, 14, tree(renamed))]].concat();

@@ -66,7 +66,7 @@ impl Fact {
     /// The head of an event, known or newer.
     pub fn event_head(&self) -> Option<EventHead<'_>> {
         match self {
-            Self::Event(EventMessage { origin, version, time, body }) => {
+            Self::Event(EventMessage { origin, version, time, body, .. }) => {
                 Some(EventHead { kind: body.kind(), origin, version: *version, time: *time })
             }
             Self::NewerEvent { kind, origin, version, time, .. } => {

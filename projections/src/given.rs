@@ -34,8 +34,8 @@ pub(crate) fn origin(aggregate: u128, command: u128) -> Origin {
 }
 
 pub(crate) fn event(aggregate: u128, version: i64, command: u128, body: Event) -> Fact {
-    let time = Timestamp(1000 * version);
-    Fact::Event(EventMessage { origin: origin(aggregate, command), version, time, body })
+    let (origin, time) = (origin(aggregate, command), Timestamp(1000 * version));
+    Fact::Event(EventMessage { origin, version, time, observed_at: None, body })
 }
 
 pub(crate) fn decision(aggregate: u128, command: u128, verdict: Verdict) -> Fact {

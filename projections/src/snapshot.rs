@@ -104,7 +104,7 @@ impl Projection for Snapshot {
         follows(stored.version, event.version)?;
         stored.version = event.version;
         stored.last_offset = logged.offset;
-        stored.state.evolve(&event.body, event.time);
+        stored.state.evolve(&event.body, event.of_time());
         Ok(row)
     }
 

@@ -56,6 +56,8 @@ pub struct EventMessage {
     pub version: i64,
     /// The time of the decision.
     pub time: Timestamp,
+    /// When it was seen to be so, where a feed told it.
+    pub observed_at: Option<Timestamp>,
     /// The fact itself.
     pub body: catalog::Event,
 }
@@ -191,12 +193,21 @@ impl EventMessage {
         event_id(self.origin.aggregate, self.version)
     }
 
+    /// The time that the fact is of. What a feed saw before it was decided is of then: its next
+    /// word, seen later, is newer, however long the first one waited to be decided.
+    pub fn of_time(&self) -> Timestamp {
+        self.observed_at.map_or(self.time, |seen| seen.min(self.time))
+    }
+
     /// The message's headers.
     pub fn headers(&self, topic: &Topic) -> Headers {
         let record = self.body.record_name();
         let mut headers = self.origin.write_result(self.id(), record, topic, self.time);
         headers.push((Cow::Borrowed("ce_aggregatetype"), self.body.kind().to_owned()));
         headers.push((Cow::Borrowed("ce_aggregateversion"), self.version.to_string()));
+        if let Some(at) = self.observed_at {
+            headers.push((Cow::Borrowed("ce_observedat"), at.to_string()));
+        }
         headers
     }
 
@@ -210,7 +221,9 @@ impl EventMessage {
         body: catalog::Event,
     ) -> Result<Self, HeaderError> {
         let (version, time) = Self::numbering(headers)?;
-        Ok(Self { origin: Origin::of_event(headers, aggregate)?, version, time, body })
+        let (origin, observed_at) =
+            (Origin::of_event(headers, aggregate)?, optional(headers, "ce_observedat")?);
+        Ok(Self { origin, version, time, observed_at, body })
     }
 
     /// The version and the time of an event whose record may be of a newer build.

@@ -143,7 +143,8 @@ impl<'a> Batch<'a> {
         for body in events {
             let version = draft.value.version + 1;
             let origin = next_step(&command.origin, version);
-            let event = EventMessage { origin, version, time: self.at, body };
+            let observed_at = command.body.observed_at();
+            let event = EventMessage { origin, version, time: self.at, observed_at, body };
             let payload = event.body.encode(self.codec)?;
             let headers = event.headers(&CATALOG.events);
             let topic = CATALOG.events.name;

@@ -72,7 +72,7 @@ impl Entry {
 
     /// Takes in the next event of the aggregate's history.
     pub(super) fn take(&mut self, event: &EventMessage, offset: i64) {
-        self.state.evolve(&event.body, event.time);
+        self.state.evolve(&event.body, event.of_time());
         self.version = event.version;
         self.last_event = offset;
         self.mall.get_or_insert_with(|| event.origin.mall.clone());

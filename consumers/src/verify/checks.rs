@@ -35,7 +35,7 @@ const RULES: [(Rule, u8, &str); 9] = [
     (Rule::EventIds, 5, "ce_id is unique: it names aggregate and version"),
     (Rule::DecidedAgain, 8, "deciding again, at the recorded time, gives the same"),
     (Rule::Snapshot, 9, "snapshot at v = fold of 1..v"),
-    (Rule::Rows, 10, "MySQL row = fold, of products and command status"),
+    (Rule::Rows, 10, "MySQL row = fold, of products, directory and command status"),
     (Rule::Documents, 11, "search document = MySQL row"),
     (Rule::NoOpenTransaction, 13, "no open transaction at rest"),
 ];

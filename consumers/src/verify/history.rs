@@ -49,7 +49,7 @@ impl History {
         }
         (self.version, self.last_offset) = (version, logged.offset);
         match &logged.fact {
-            Fact::Event(event) => self.state.evolve(&event.body, event.time),
+            Fact::Event(event) => self.state.evolve(&event.body, event.of_time()),
             // The state of an event of a newer build cannot be folded here.
             _ => self.sound = false,
         }

@@ -115,7 +115,8 @@ impl Pass {
     }
 
     fn event_called(mut self, id: Uuid, command: CommandId, version: i64, body: Event) -> Self {
-        let event = EventMessage { origin: origin(command), version, time: Timestamp(5), body };
+        let (origin, time) = (origin(command), Timestamp(5));
+        let event = EventMessage { origin, version, time, observed_at: None, body };
         let logged = self.logged(CATALOG.events.name, Fact::Event(event));
         self.ledger.take_event(&logged, Some(id), true, &mut self.checks);
         self

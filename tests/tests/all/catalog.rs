@@ -1,6 +1,6 @@
 //! Partners, brands, categories, and what products are made to be with them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -121,8 +121,9 @@ pub(crate) async fn the_category_tree_stays_a_tree(world: &mut World) -> Result<
 pub(crate) async fn a_feed_sent_again_adds_nothing(world: &mut World) -> Result<()> {
     let client = &world.client;
     let mut product = samples::vacuum();
-    let feed = |product: &Value| json!({"product": product, "observed_at": now()});
-    let old = feed(&product);
+    // Seen long before it is decided, as after a pause of the feed.
+    let feed = |product: &Value, ago| json!({"product": product, "observed_at": before(ago)});
+    let old = feed(&product, 60_000);
     let first = post(client, "/products/upsert", old.clone()).await?.expect(200)?;
     let id = first.text("/id")?;
     ensure!(first.text("/verdict")? == "ACCEPTED" && first.number("/version")? == 1, "{first:?}");
@@ -131,8 +132,8 @@ pub(crate) async fn a_feed_sent_again_adds_nothing(world: &mut World) -> Result<
 
     product["list_price"] = samples::krw(189_000);
     product["skus"] = json!([{"code": "W", "choices": ["흰색"]}]);
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let changed = post(client, "/products/upsert", feed(&product)).await?.expect(200)?;
+    let newer = feed(&product, 30_000);
+    let changed = post(client, "/products/upsert", newer).await?.expect(200)?;
     ensure!(changed.number("/version")? == 3, "{changed:?}");
     let token = changed.header("consistency-token")?;
     let shown = client.see(&format!("/products/{id}"), &token).await?;
@@ -144,8 +145,16 @@ pub(crate) async fn a_feed_sent_again_adds_nothing(world: &mut World) -> Result<
     let stale = post(client, "/products/upsert", old).await?.expect(409)?;
     ensure!(stale.text("/code")? == "STALE", "{stale:?}");
 
+    // What was changed here since the feed looked is not undone by it.
+    post(client, &format!("/products/{id}/reprice"), samples::reprice(150_000))
+        .await?
+        .expect(200)?;
+    product["name"] = json!("무선청소기 V12 리퍼");
+    let behind = post(client, "/products/upsert", feed(&product, 10_000)).await?.expect(409)?;
+    ensure!(behind.text("/code")? == "STALE", "{behind:?}");
+
     product["external_id"] = Value::Null;
-    let nameless = post(client, "/products/upsert", feed(&product)).await?.expect(422)?;
+    let nameless = post(client, "/products/upsert", feed(&product, 0)).await?.expect(422)?;
     ensure!(nameless.text("/errors/0/pointer")? == "/product/external_id", "{nameless:?}");
     Ok(())
 }
@@ -179,7 +188,8 @@ pub(crate) async fn a_partners_product_is_sold_once_approved(world: &mut World) 
     Ok(())
 }
 
-fn now() -> Value {
+/// The time of so many milliseconds ago.
+fn before(millis: i64) -> Value {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    json!(domain::Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+    json!(domain::Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX) - millis))
 }

@@ -331,7 +331,7 @@ fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged
         trace: Traceparent::start(Uuid::from_u128(2)),
     };
     let time = Timestamp(1_700_000_000_000 + offset / 3);
-    let fact = Fact::Event(EventMessage { origin, version, time, body });
+    let fact = Fact::Event(EventMessage { origin, version, time, observed_at: None, body });
     let topic = CATALOG.events.name.to_owned();
     Logged { topic, partition: PARTITION, offset, appended: time, fact }
 }

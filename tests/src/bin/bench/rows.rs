@@ -198,5 +198,6 @@ fn registered(number: i64) -> Result<EventMessage> {
     };
     let (millis, _) = id.get_timestamp().context("a time")?.to_unix();
     let time = Timestamp(i64::try_from(millis)? * 1_000);
-    Ok(EventMessage { origin, version: 1, time, body: Event::Product(body.into()) })
+    let body = Event::Product(body.into());
+    Ok(EventMessage { origin, version: 1, time, observed_at: None, body })
 }
