@@ -23,6 +23,7 @@ pub struct Logged {
 
 /// What a record says.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every fact is an event")]
 pub enum Fact {
     /// An event.
     Event(EventMessage),

@@ -3,10 +3,14 @@
 //! An index version is written by one indexer group under external versions, so whoever writes
 //! last cannot make a document older; readers ask the alias.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 mod bulk;
 mod document;
@@ -29,6 +33,8 @@ pub struct Search {
     http: reqwest::Client,
     base: String,
     prefix: String,
+    /// When the last refresh began that succeeded.
+    refreshed: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Why the search engine did not do what it was asked.
@@ -72,7 +78,8 @@ impl Search {
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self { http, base: base_url.trim_end_matches('/').to_owned(), prefix: String::new() })
+        let (base, prefix) = (base_url.trim_end_matches('/').to_owned(), String::new());
+        Ok(Self { http, base, prefix, refreshed: Arc::default() })
     }
 
     /// The same, with `prefix` before the name of each index and alias, for installations that
@@ -93,12 +100,21 @@ impl Search {
         format!("{}_v{version}", self.alias())
     }
 
-    /// Makes what was written before visible to searches that come after, in the live index.
+    /// Makes what was written before visible to searches that come after, in the live index. Those
+    /// who ask while one is under way share the next: however many ask, one at a time is done.
     ///
     /// # Errors
     /// [`SearchError`] when the engine refuses or does not answer.
     pub async fn refresh(&self) -> Result<(), SearchError> {
-        self.refresh_index(&self.alias()).await
+        let asked = Instant::now();
+        let mut refreshed = self.refreshed.lock().await;
+        if refreshed.is_some_and(|began| began > asked) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.refresh_index(&self.alias()).await?;
+        *refreshed = Some(began);
+        Ok(())
     }
 
     /// As [`Self::refresh`], in an index version that need not be live.
