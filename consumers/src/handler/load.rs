@@ -111,8 +111,9 @@ fn take_in(partition: &mut Partition, mut loaded: Loaded, missing: &Missing) -> 
     for aggregate in &missing.aggregates {
         partition.load(*aggregate, loaded.states.remove(aggregate))?;
     }
-    // Nothing is evicted here: the batch may need what is in memory.
-    partition.cover(loaded.covered);
+    // Nothing is forgotten before the batch is decided: what was in memory was not asked for, and a
+    // decision forgotten now would be taken again.
+    partition.covered = loaded.covered;
     for (command, row) in loaded.decisions {
         partition.keep_decision(command, Decided::from(row));
     }
@@ -154,5 +155,38 @@ fn command_of(wish: &Wish) -> Option<CommandId> {
     match &wish.content {
         Content::Command(command) => Some(command.origin.command),
         Content::Undecodable(record) => record.origin.as_ref().map(|origin| origin.command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Verdict;
+
+    use super::*;
+    use crate::handler::partition::Stands;
+
+    #[test]
+    fn a_decision_in_memory_outlives_the_load_of_its_batch() {
+        let command = CommandId(domain::id::derive(&["a command sent twice"]));
+        let (before, after) =
+            (Covered::default(), Covered { status_events: 9, ..Covered::default() });
+        let mut partition = Partition::new(0, before);
+        let decided = Decided {
+            body_hash: "hash".to_owned(),
+            verdict: Verdict::Accepted,
+            code: None,
+            detail: None,
+            version: 1,
+            last_event: 5,
+            stands: Stands::Events(5),
+        };
+        partition.keep_decision(command, decided);
+        // The batch also needs another command's decision, and the status has come past ours.
+        let missing = Missing::default();
+        let loaded = Loaded { covered: after, ..Loaded::default() };
+        take_in(&mut partition, loaded, &missing).unwrap();
+        assert!(partition.decision(command).is_some(), "it would be decided again");
+        partition.cover(after);
+        assert!(partition.decision(command).is_none());
     }
 }
