@@ -144,6 +144,14 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// Whether it may be otherwise at the next look: the end was asked for before the checkpoint,
+    /// which whoever is being followed may have moved in between.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::BeyondEnd { .. })
+    }
+}
+
 /// How often a batch that lost against another transaction is tried again.
 const ATTEMPTS: u32 = 6;
 const DEADLOCK: u16 = 1213;

@@ -36,6 +36,8 @@ const PACE: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.
 const PATIENCE: u32 = 20;
+/// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
+const LOOKS: u32 = 6;
 
 /// Feeds the index until the shutdown.
 pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
@@ -167,6 +169,9 @@ impl Worker<'_> {
             let taken = search::take(&self.around.db, self.around.version, partition, &log);
             match self.answer(taken).context("mysql")? {
                 Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
+                Err(EngineError::Refused(why)) if self.failures < LOOKS && why.may_pass() => {
+                    return Err(why.into());
+                }
                 Err(EngineError::Refused(why)) => {
                     tracing::error!(partition, %why, "the partition is stopped");
                     stopped(partition).set(1);

@@ -28,6 +28,8 @@ const PACE: Duration = Duration::from_millis(50);
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.
 const PATIENCE: u32 = 20;
+/// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
+const LOOKS: u32 = 6;
 
 /// Feeds one projection until the shutdown.
 pub(super) fn run(
@@ -161,6 +163,7 @@ impl Worker {
         let ids = self.reader.topic_ids()?;
         let mut from = BTreeMap::new();
         let mut refused = vec![];
+        let looks_again = self.failures < LOOKS;
         for (partition, standing) in &mut self.owned {
             if matches!(standing, Standing::Stopped) {
                 continue;
@@ -176,6 +179,9 @@ impl Worker {
                     let next = |topic: &str| checkpoint.next(topic);
                     from.extend(topics.iter().map(|t| ((t.name, *partition), next(t.name))));
                     *standing = Standing::At(checkpoint);
+                }
+                Err(EngineError::Refused(why)) if looks_again && why.may_pass() => {
+                    return Err(why.into());
                 }
                 Err(EngineError::Refused(why)) => refused.push((*partition, why)),
                 Err(error) => return Err(error.into()),
