@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tests::{Answer, Client, Load, samples, wait::until_true};
 use uuid::Uuid;
 
@@ -63,13 +63,9 @@ async fn outage(
     load.until_decided(50, PATIENCE).await?;
 
     world.stack.stop(server)?;
-    let back = Instant::now() + AWAY;
-    let mut looks = 0;
-    while Instant::now() < back {
-        look(&client, &id, &token).await.map_err(|error| error.context(format!("no {server}")))?;
-        looks += 1;
-    }
+    let looks = while_away(async || look(&client, &id, &token).await).await;
     world.stack.start(server)?;
+    let looks = looks.with_context(|| format!("no {server}"))?;
     println!("{server} was away for {AWAY:?}: {looks} looks, {} decided", load.decided());
 
     load.until_decided(100, PATIENCE).await?;
@@ -83,6 +79,16 @@ async fn outage(
     })
     .await?;
     verify::finds_nothing(world).await
+}
+
+async fn while_away(look: impl AsyncFn() -> Result<()>) -> Result<u32> {
+    let back = Instant::now() + AWAY;
+    let mut looks = 0;
+    while Instant::now() < back {
+        look().await?;
+        looks += 1;
+    }
+    Ok(looks)
 }
 
 async fn reprice(client: &Client, id: &str) -> Result<Answer> {

@@ -40,7 +40,7 @@ where
             let outcome = test(world).await;
             world.spoilt = outcome.is_err();
             outcome.map_err(|error| {
-                eprintln!("{}", world.fleet.tails());
+                eprintln!("{}\n{error:#}", world.fleet.tails());
                 failed(error)
             })
         })
