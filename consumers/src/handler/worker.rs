@@ -142,17 +142,15 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Reads on exactly where the last committed decision ended.
+    /// Reads on exactly where the last committed decision ended, or nowhere while commands rest.
     fn start(&self) -> anyhow::Result<()> {
         let mut from = TopicPartitionList::new();
-        for (partition, owned) in &self.owned {
+        let rests = self.paused || self.rest_until.is_some();
+        for (partition, owned) in self.owned.iter().filter(|_| !rests) {
             let offset = Offset::Offset(owned.next_command);
             from.add_partition_offset(CATALOG.commands.name, *partition, offset)?;
         }
-        self.member.assign(&from).context("assigning partitions")?;
-        let hold = self.paused || self.rest_until.is_some();
-        let set = if hold { self.member.pause(&from) } else { self.member.resume(&from) };
-        set.context("pausing or resuming")
+        self.member.assign(&from).context("assigning partitions")
     }
 
     /// Takes the commands that are there: while one batch is committed, the next one gathers.
@@ -296,7 +294,7 @@ impl<'a> Worker<'a> {
             tracing::warn!(pinned, paused = pause, "the snapshot projection sets the pace");
             self.paused = pause;
             if let Err(error) = self.start() {
-                tracing::warn!(error = format!("{error:#}"), "pausing or resuming");
+                tracing::warn!(error = format!("{error:#}"), "commands neither rest nor go on");
             }
         }
     }
