@@ -126,3 +126,11 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     // SAFETY: checked above; the caller vouches for the rest.
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
+
+/// Does to a producer what an error does that its idempotence does not survive.
+#[cfg(test)]
+pub(crate) fn fail_for_good<C: rdkafka::ClientContext>(client: &rdkafka::client::Client<C>) {
+    let error = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    // SAFETY: the client outlives the call, and the text is copied.
+    unsafe { sys::rd_kafka_test_fatal_error(client.native_ptr(), error, c"a test".as_ptr()) };
+}
