@@ -23,18 +23,18 @@ help: ; @printf '%s\n' \
 
 demo:
 	@cargo build --workspace --bins
-	@cargo run --quiet --package tests --bin demo
+	@$${CARGO_TARGET_DIR:-target}/debug/demo
 
 run:
 	@cargo build --workspace --bins
-	@cargo run --quiet --package tests --bin demo run
+	@$${CARGO_TARGET_DIR:-target}/debug/demo run
 
 test: build .venv/installed
 	@cargo test --workspace --all-targets
 
 bench:
 	@cargo build --release --workspace --bins
-	@cargo run --release --quiet --package tests --bin bench -- $(CASES)
+	@$${CARGO_TARGET_DIR:-target}/release/bench $(CASES)
 
 # One build with the features of the tests, so that nothing is compiled twice.
 build:
