@@ -60,7 +60,7 @@ pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> a
     if config.keys.is_empty() {
         tracing::warn!("no mall has a key (setting `keys`): every request will be refused");
     }
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-api".to_owned() };
+    let kafka = Kafka::of("api", &config.kafka);
     // The threads go on while requests finish: they would wait in vain for their outcomes.
     let (last, threads_end) = Shutdown::pair();
     let app = open(config, &kafka, telemetry, &shutdown, &threads_end).await?;

@@ -146,7 +146,7 @@ async fn carry_out(config: &Config, report: &Report) -> anyhow::Result<()> {
 }
 
 fn kafka(config: &Config) -> Kafka {
-    Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() }
+    Kafka::of("tool", &config.kafka)
 }
 
 fn confirmed(given: &Given) -> anyhow::Result<bool> {

@@ -62,7 +62,7 @@ fn surroundings(
     let db = runtime.block_on(db).context("mysql")?;
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, TOPICS)).context("schema registry")?;
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-indexer".to_owned() };
+    let kafka = Kafka::of("indexer", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, TOPICS, Duration::from_secs(1), shutdown.clone())?;
     let layout = Layout {
         shards: config.search_shards,

@@ -80,7 +80,7 @@ fn surroundings(
     let topics = [CATALOG.events, CATALOG.decisions];
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-projector".to_owned() };
+    let kafka = Kafka::of("projector", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, &topics, Duration::from_secs(1), shutdown.clone())?;
     let runtime = runtime.handle().clone();
     Ok(Surroundings {

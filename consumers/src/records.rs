@@ -65,7 +65,7 @@ fn topic(name: &str) -> anyhow::Result<Topic> {
 }
 
 fn follow(config: &Config, topic: &Topic, from_beginning: bool) -> anyhow::Result<BaseConsumer> {
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() };
+    let kafka = Kafka::of("tool", &config.kafka);
     let consumer: BaseConsumer = kafka.consumer().set("group.id", "jangbu-tail").create()?;
     let mut from = TopicPartitionList::new();
     let start = if from_beginning { Offset::Beginning } else { Offset::End };

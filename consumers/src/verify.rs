@@ -121,7 +121,7 @@ pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
 }
 
 fn open_transactions(observer: &Observer, checks: &mut Checks) -> anyhow::Result<()> {
-    let open = observer.open_transactions()?;
+    let open = observer.log.open_transactions()?;
     for topic in [CATALOG.events.name, CATALOG.decisions.name] {
         for partition in 0..PARTITIONS {
             let held = open.iter().find(|(name, at, _)| *name == topic && *at == partition);

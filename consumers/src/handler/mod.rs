@@ -129,10 +129,7 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
     let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
     let tables = active.with("snapshot", config.snapshot_version);
     Ok(Surroundings {
-        kafka: Kafka {
-            bootstrap: config.kafka.clone(),
-            client_id: "jangbu-command-handler".to_owned(),
-        },
+        kafka: Kafka::of("command-handler", &config.kafka),
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         db,
         tables,
