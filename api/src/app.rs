@@ -86,7 +86,7 @@ async fn open(
     let codec = Arc::new(codec.await.context("loading the schemas")?);
     let db = projections::connect(&config.mysql, config.mysql_connections).await?;
     let waiters = Waiters::default();
-    let watched = [CATALOG.commands, CATALOG.events];
+    let watched = [CATALOG.commands, CATALOG.events, CATALOG.decisions];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter()),

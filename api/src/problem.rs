@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::rejection::{PathRejection, QueryRejection, RawPathParamsRejection},
+    extract::rejection::RawPathParamsRejection,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -35,7 +35,7 @@ pub(crate) enum ApiError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
     /// The body does not have the shape that the operation asks for.
-    #[error("the body has {} faults; `errors` names each", .0.len())]
+    #[error("the body has {}; see `errors`", counted(.0.len()))]
     InvalidBody(Vec<Fault>),
     /// The body is declared as something else.
     #[error("send the body as application/json")]
@@ -266,22 +266,14 @@ impl From<SearchError> for ApiError {
     }
 }
 
-impl From<PathRejection> for ApiError {
-    fn from(rejection: PathRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
-    }
-}
-
 impl From<RawPathParamsRejection> for ApiError {
-    fn from(rejection: RawPathParamsRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
+    fn from(_: RawPathParamsRejection) -> Self {
+        Self::MalformedRequest("the path is not UTF-8 text once its % are resolved".to_owned())
     }
 }
 
-impl From<QueryRejection> for ApiError {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
-    }
+fn counted(faults: usize) -> String {
+    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
 
 #[cfg(test)]
@@ -321,7 +313,7 @@ mod tests {
                 "type": "/docs#INVALID_BODY",
                 "title": "Unprocessable Entity",
                 "status": 422,
-                "detail": "the body has 1 faults; `errors` names each",
+                "detail": "the body has 1 fault; see `errors`",
                 "code": "INVALID_BODY",
                 "errors": [{"pointer": "/name", "detail": "is required"}],
             })

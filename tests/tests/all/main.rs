@@ -82,6 +82,8 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::a_partner_is_suspended_and_reinstated),
         trial!(on_servers catalog::the_category_tree_stays_a_tree),
         trial!(on_servers catalog::a_feed_sent_again_adds_nothing),
+        trial!(on_servers catalog::what_was_registered_a_moment_ago_can_be_named),
+        trial!(on_servers catalog::a_command_without_fields_needs_no_body),
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
