@@ -5,7 +5,7 @@ use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use anyhow::Context as _;
 use axum::{Router, extract::FromRef, serve::ListenerExt as _};
 use consumers::{
-    config::Config,
+    config::{Config, Usage},
     log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes},
     shutdown::Shutdown,
     telemetry::Telemetry,
@@ -54,6 +54,13 @@ impl FromRef<Shared> for Shapes {
         app.shapes.clone()
     }
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "api: takes commands and answers queries over HTTP.",
+    settings: &["http", "keys", "reply_partition", "wait_ms", "read_wait_ms", "mysql_connections"],
+    flags: &[],
+};
 
 /// Serves until the shutdown, then lets the requests under way finish.
 pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> anyhow::Result<()> {

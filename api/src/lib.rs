@@ -22,5 +22,5 @@ mod submit;
 mod unread;
 mod waiters;
 
-pub use app::run;
+pub use app::{USAGE, run};
 pub use openapi::openapi;

@@ -22,6 +22,7 @@ mod topics;
 /// What `jangbu topics apply` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu topics apply: makes topics, schemas and start offsets as this build needs them.",
+    settings: &["replication"],
     flags: &[
         Flag { name: "dry-run", value: None, meaning: "Only show what would change." },
         Flag { name: "yes", value: None, meaning: "Do not ask before changing anything." },

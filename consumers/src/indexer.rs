@@ -11,7 +11,7 @@ use schemas::{Codec, Registry};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
-    config::Config,
+    config::{Config, Usage},
     log::{Decoder, Ends, Kafka},
     shutdown::Shutdown,
     telemetry::RETRIES,
@@ -33,6 +33,19 @@ struct Surroundings {
     version: i32,
     layout: Layout,
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "indexer: keeps the search index.",
+    settings: &[
+        "search_version",
+        "search_shards",
+        "search_replicas",
+        "mysql_connections",
+        "metrics",
+    ],
+    flags: &[],
+};
 
 /// Runs until the shutdown. What goes wrong on the way is tried again from the checkpoints.
 ///

@@ -14,7 +14,7 @@ use schemas::{CATALOG, Codec, Registry};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
-    config::Config,
+    config::{Config, Usage},
     faults,
     log::{Decoder, Ends, Kafka},
     shutdown::Shutdown,
@@ -32,6 +32,13 @@ struct Surroundings {
     ends: Ends,
     runtime: Handle,
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "projector: keeps the read models.",
+    settings: &["projections", "mysql_connections", "metrics"],
+    flags: &[],
+};
 
 /// Runs until the shutdown. A worker that meets something unforeseen leaves its group, and another
 /// begins anew from the checkpoints.

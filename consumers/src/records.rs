@@ -26,6 +26,7 @@ use crate::{
 /// What `jangbu tail` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu tail: the records of a topic as JSON lines, until Ctrl-C.",
+    settings: &[],
     flags: &[
         Flag { name: "topic", value: Some("NAME"), meaning: "Which; default catalog.events." },
         Flag { name: "from-beginning", value: None, meaning: "Not only what comes from now on." },

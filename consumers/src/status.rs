@@ -20,6 +20,7 @@ use crate::{
 pub const USAGE: Usage = Usage {
     about: "jangbu status: who reads what, how far behind, and what is wrong. Ends with 1 where \
             something is.",
+    settings: &[],
     flags: &[
         Flag { name: "partitions", value: None, meaning: "A row for each partition." },
         Flag { name: "json", value: None, meaning: "As JSON." },

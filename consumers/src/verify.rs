@@ -36,6 +36,7 @@ pub use checks::{Check, Rule};
 /// What `jangbu verify` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu verify: checks what must always hold, over the whole log.",
+    settings: &[],
     flags: &[
         Flag {
             name: "wait",
