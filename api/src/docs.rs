@@ -10,6 +10,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use crate::errors;
+
 /// Shows the contract with plain script; it loads `/openapi.json` and nothing else.
 const PAGE: &str = include_str!("docs.html");
 const ONLY_OURS: &str =
@@ -40,6 +42,8 @@ fn entrance() -> Value {
     })
 }
 
+/// Every `type` of a problem leads here, to the row of its code.
 async fn page() -> impl IntoResponse {
-    ([(header::CONTENT_SECURITY_POLICY, ONLY_OURS)], Html(PAGE))
+    let page = PAGE.replace("<!-- errors -->", &errors::rows());
+    ([(header::CONTENT_SECURITY_POLICY, ONLY_OURS)], Html(page))
 }

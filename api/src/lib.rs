@@ -8,6 +8,7 @@ mod courtesy;
 mod directory;
 mod docs;
 mod edge;
+mod errors;
 mod freshness;
 mod headers;
 mod health;
@@ -23,4 +24,5 @@ mod unread;
 mod waiters;
 
 pub use app::{USAGE, run};
+pub use errors::errors;
 pub use openapi::openapi;

@@ -55,6 +55,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_paper tidy::comments_are_few_and_there),
         trial!(on_paper tidy::the_domain_is_pure),
         trial!(on_paper contract::the_api_is_described_as_committed),
+        trial!(on_paper contract::the_error_codes_are_listed_as_committed),
         trial!(on_servers contract::applying_topics_again_changes_nothing),
         trial!(on_servers contract::the_api_describes_itself),
         trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
