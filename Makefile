@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors
 
 help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
@@ -19,22 +19,23 @@ help: ; @printf '%s\n' \
 	'make lint     clippy, warnings are errors' \
 	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
 	'make avro     rewrite the committed schemas after a change of the types' \
-	'make openapi  rewrite the committed description of the API'
+	'make openapi  rewrite the committed description of the API' \
+	'make errors   rewrite the committed list of error codes'
 
 demo:
 	@cargo build --workspace --bins
-	@cargo run --quiet --package tests --bin demo
+	@$${CARGO_TARGET_DIR:-target}/debug/demo
 
 run:
 	@cargo build --workspace --bins
-	@cargo run --quiet --package tests --bin demo run
+	@$${CARGO_TARGET_DIR:-target}/debug/demo run
 
 test: build .venv/installed
 	@cargo test --workspace --all-targets
 
 bench:
 	@cargo build --release --workspace --bins
-	@cargo run --release --quiet --package tests --bin bench -- $(CASES)
+	@$${CARGO_TARGET_DIR:-target}/release/bench $(CASES)
 
 # One build with the features of the tests, so that nothing is compiled twice.
 build:
@@ -59,6 +60,9 @@ avro:
 
 openapi:
 	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_api_is_described
+
+errors:
+	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_error_codes
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use anyhow::Context as _;
 use axum::{Router, extract::FromRef, serve::ListenerExt as _};
 use consumers::{
-    config::Config,
+    config::{Config, Usage},
     log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes},
     shutdown::Shutdown,
     telemetry::Telemetry,
@@ -55,12 +55,19 @@ impl FromRef<Shared> for Shapes {
     }
 }
 
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "api: takes commands and answers queries over HTTP.",
+    settings: &["http", "keys", "reply_partition", "wait_ms", "read_wait_ms", "mysql_connections"],
+    flags: &[],
+};
+
 /// Serves until the shutdown, then lets the requests under way finish.
 pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> anyhow::Result<()> {
     if config.keys.is_empty() {
         tracing::warn!("no mall has a key (setting `keys`): every request will be refused");
     }
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-api".to_owned() };
+    let kafka = Kafka::of("api", &config.kafka);
     // The threads go on while requests finish: they would wait in vain for their outcomes.
     let (last, threads_end) = Shutdown::pair();
     let app = open(config, &kafka, telemetry, &shutdown, &threads_end).await?;
@@ -86,7 +93,7 @@ async fn open(
     let codec = Arc::new(codec.await.context("loading the schemas")?);
     let db = projections::connect(&config.mysql, config.mysql_connections).await?;
     let waiters = Waiters::default();
-    let watched = [CATALOG.commands, CATALOG.events];
+    let watched = [CATALOG.commands, CATALOG.events, CATALOG.decisions];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter()),

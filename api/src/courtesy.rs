@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use domain::{
-    BrandId, CategoryId, PartnerId, ProductId,
+    BrandId, CategoriesId, CategoryId, MallId, PartnerId, ProductId,
     catalog::Command,
     product::{self, RegisterProduct},
 };
 use projections::{
-    Tables,
+    Tables, checkpoint,
     directory::{self, EntryKind, EntryRow, EntryState, key_of},
     products,
 };
-use schemas::CommandMessage;
-use tokio::time::{Instant, sleep, timeout_at};
+use schemas::{CATALOG, CommandMessage, Topic, partition_of, topic::PARTITIONS};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
@@ -22,9 +22,10 @@ use crate::{
     problem::{ApiError, Fault},
 };
 
-/// What was registered a moment ago may not be in the read model yet.
+/// How long a command waits for read models that are behind.
 const PATIENCE: Duration = Duration::from_millis(1500);
-const AGAIN: Duration = Duration::from_millis(250);
+/// How often their checkpoints are asked for meanwhile.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// What a command refers to.
 #[derive(Default)]
@@ -67,31 +68,37 @@ pub(crate) async fn references_exist(app: &App, message: &CommandMessage) -> Res
     if references.is_empty() {
         return Ok(());
     }
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let faults = match timeout_at(end, references.faults(app, message)).await {
-            Ok(Ok(faults)) => faults,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "what a command refers to was not looked up");
-                return Ok(());
-            }
-            Err(_) => return Ok(()),
-        };
-        if faults.is_empty() {
-            return Ok(());
+    match timeout(PATIENCE, references.certain_faults(app, message)).await {
+        Ok(Ok(faults)) if faults.is_empty() => Ok(()),
+        Ok(Ok(faults)) => Err(ApiError::UnknownReference(faults)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "what a command refers to was not looked up");
+            Ok(())
         }
-        if Instant::now() + AGAIN >= end {
-            return if is_known(app) { Err(ApiError::UnknownReference(faults)) } else { Ok(()) };
-        }
-        sleep(AGAIN).await;
+        Err(_) => Ok(()),
     }
 }
 
-/// Whether what is not in the read models has not happened: they were behind by less than was
-/// waited.
-fn is_known(app: &App) -> bool {
-    let is_near = |lag: Option<f64>| lag.is_some_and(|lag| lag < 1.0);
-    ["directory", "command_status"].iter().all(|name| is_near(app.lags.of(name)))
+/// Waits until a read model shows everything of these topics up to their present ends, in the
+/// partition of an aggregate.
+async fn shown(
+    app: &App,
+    (projection, version): (&str, i32),
+    topics: &[Topic],
+    aggregate: Uuid,
+) -> Result<(), projections::Error> {
+    let partition = partition_of(&aggregate.to_string(), PARTITIONS);
+    let end = |topic: &Topic| app.ends.end(topic.name, partition).unwrap_or(i64::MAX);
+    let ends: Vec<(&str, i64)> = topics.iter().map(|topic| (topic.name, end(topic))).collect();
+    loop {
+        let stored = checkpoint::read(&app.db, projection, version, partition).await?;
+        let stored = stored.unwrap_or_default();
+        // The marker of the last transaction is nothing to apply.
+        if ends.iter().all(|(topic, end)| stored.next(topic) + 1 >= *end) {
+            return Ok(());
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 async fn is_there(
@@ -104,6 +111,36 @@ async fn is_there(
 }
 
 impl References<'_> {
+    /// What is wrong, even as seen after all that was decided before this request.
+    async fn certain_faults(
+        &self,
+        app: &App,
+        message: &CommandMessage,
+    ) -> Result<Vec<Fault>, projections::Error> {
+        let faults = self.faults(app, message).await?;
+        if faults.is_empty() {
+            return Ok(faults);
+        }
+        app.ends.look_again().await;
+        let tables = Tables::active(&app.db).await?;
+        let of = |projection| (projection, tables.version(projection));
+        for aggregate in self.aggregates(&message.origin.mall) {
+            shown(app, of("directory"), &[CATALOG.events], aggregate).await?;
+        }
+        // A retry is answered as it was decided, though what it names is gone since.
+        let both = [CATALOG.events, CATALOG.decisions];
+        shown(app, of("command_status"), &both, message.origin.aggregate).await?;
+        self.faults(app, message).await
+    }
+
+    /// The aggregates that what is named belongs to.
+    fn aggregates(&self, mall: &MallId) -> impl Iterator<Item = Uuid> {
+        let partner = self.partner.map(|id| id.0);
+        let brand = self.brand.map(|id| id.0);
+        let tree = (!self.categories.is_empty()).then(|| CategoriesId::of(mall).0);
+        [partner, brand, tree].into_iter().flatten()
+    }
+
     async fn faults(
         &self,
         app: &App,

@@ -46,7 +46,8 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 
 /// Register a partner
 ///
-/// With an `external_id`, or with an `Idempotency-Key`, the same request finds the same partner.
+/// With an `Idempotency-Key` the same request sent again gets the first answer. An `external_id` is
+/// one partner's: to register it once more is refused with `PARTNER_ALREADY_REGISTERED`.
 #[utoipa::path(
     post,
     path = "/partners",
@@ -72,7 +73,8 @@ async fn register_partner(
 
 /// Register a brand
 ///
-/// With an `external_id`, or with an `Idempotency-Key`, the same request finds the same brand.
+/// With an `Idempotency-Key` the same request sent again gets the first answer. An `external_id` is
+/// one brand's: to register it once more is refused with `BRAND_ALREADY_REGISTERED`.
 #[utoipa::path(
     post,
     path = "/brands",

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     http::header,
     response::{Html, IntoResponse},
     routing::get,
 };
+use serde_json::{Value, json};
+
+use crate::errors;
 
 /// Shows the contract with plain script; it loads `/openapi.json` and nothing else.
 const PAGE: &str = include_str!("docs.html");
@@ -22,9 +25,25 @@ pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) }
     };
-    Router::new().route("/openapi.json", get(json)).route("/docs", get(page))
+    Router::new()
+        .route("/", get(async || Json(entrance())))
+        .route("/openapi.json", get(json))
+        .route("/docs", get(page))
 }
 
+/// Where to go on from the root.
+fn entrance() -> Value {
+    json!({
+        "name": "jangbu",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "health": "/health/ready",
+        "metrics": "/metrics",
+    })
+}
+
+/// Every `type` of a problem leads here, to the row of its code.
 async fn page() -> impl IntoResponse {
-    ([(header::CONTENT_SECURITY_POLICY, ONLY_OURS)], Html(PAGE))
+    let page = PAGE.replace("<!-- errors -->", &errors::rows());
+    ([(header::CONTENT_SECURITY_POLICY, ONLY_OURS)], Html(page))
 }

@@ -8,6 +8,7 @@ mod courtesy;
 mod directory;
 mod docs;
 mod edge;
+mod errors;
 mod freshness;
 mod headers;
 mod health;
@@ -22,5 +23,6 @@ mod submit;
 mod unread;
 mod waiters;
 
-pub use app::run;
+pub use app::{USAGE, run};
+pub use errors::errors;
 pub use openapi::openapi;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::rejection::{PathRejection, QueryRejection, RawPathParamsRejection},
+    extract::rejection::RawPathParamsRejection,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -35,7 +35,7 @@ pub(crate) enum ApiError {
     #[error("the body is not JSON: {0}")]
     MalformedJson(String),
     /// The body does not have the shape that the operation asks for.
-    #[error("the body has {} faults; `errors` names each", .0.len())]
+    #[error("the body has {}; see `errors`", counted(.0.len()))]
     InvalidBody(Vec<Fault>),
     /// The body is declared as something else.
     #[error("send the body as application/json")]
@@ -150,42 +150,55 @@ pub(crate) struct Fault {
     pub detail: String,
 }
 
-impl ApiError {
-    /// The status and the stable code.
-    fn status_and_code(&self) -> (StatusCode, &str) {
-        use StatusCode as S;
-        match self {
-            Self::MalformedRequest(_) => (S::BAD_REQUEST, "MALFORMED_REQUEST"),
-            Self::MalformedHeader { .. } => (S::BAD_REQUEST, "MALFORMED_HEADER"),
-            Self::InvalidCursor => (S::BAD_REQUEST, "INVALID_CURSOR"),
-            Self::InvalidToken => (S::BAD_REQUEST, "INVALID_TOKEN"),
-            Self::MalformedJson(_) => (S::BAD_REQUEST, "MALFORMED_JSON"),
-            Self::InvalidBody(_) => (S::UNPROCESSABLE_ENTITY, "INVALID_BODY"),
-            Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
-            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
-            Self::BodyTimedOut => (S::REQUEST_TIMEOUT, "BODY_TIMED_OUT"),
-            Self::Unauthenticated => (S::UNAUTHORIZED, "UNAUTHENTICATED"),
-            Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
-            Self::RouteNotFound => (S::NOT_FOUND, "ROUTE_NOT_FOUND"),
-            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
-            Self::NotFound("partner") => (S::NOT_FOUND, "PARTNER_NOT_FOUND"),
-            Self::NotFound("brand") => (S::NOT_FOUND, "BRAND_NOT_FOUND"),
-            Self::NotFound(_) => (S::NOT_FOUND, "PRODUCT_NOT_FOUND"),
-            Self::UnknownReference(_) => (S::UNPROCESSABLE_ENTITY, "UNKNOWN_REFERENCE"),
-            Self::CommandNotFound => (S::NOT_FOUND, "COMMAND_NOT_FOUND"),
-            Self::CommandExpired => (S::GONE, "COMMAND_EXPIRED"),
-            Self::Refused { code, .. } => (status_of(code), code),
-            Self::KeyReused(_) => (S::UNPROCESSABLE_ENTITY, "KEY_REUSED"),
-            Self::NotYetVisible => (S::SERVICE_UNAVAILABLE, "NOT_YET_VISIBLE"),
-            Self::LogUnavailable(_) => (S::SERVICE_UNAVAILABLE, "LOG_UNAVAILABLE"),
-            Self::ReadModelUnavailable(_) => (S::SERVICE_UNAVAILABLE, "READ_MODEL_UNAVAILABLE"),
-            Self::SearchUnavailable(_) => (S::SERVICE_UNAVAILABLE, "SEARCH_UNAVAILABLE"),
-            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "OVERLOADED"),
-            Self::TimedOut => (S::SERVICE_UNAVAILABLE, "TIMED_OUT"),
-            Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL"),
-        }
-    }
+/// Gives each variant its status and its stable code, and lists them.
+macro_rules! own_codes {
+    ($($pattern:pat => $status:ident $code:literal,)+) => {
+        impl ApiError {
+            /// The codes of the api itself, beside those of rejections.
+            pub(crate) const OWN: &[(StatusCode, &str)] = &[$((StatusCode::$status, $code)),+];
 
+            /// The status and the stable code.
+            fn status_and_code(&self) -> (StatusCode, &str) {
+                match self {
+                    Self::Refused { code, .. } => (status_of(code), code),
+                    $($pattern => (StatusCode::$status, $code),)+
+                }
+            }
+        }
+    };
+}
+
+own_codes! {
+    ApiError::MalformedRequest(_) => BAD_REQUEST "MALFORMED_REQUEST",
+    ApiError::MalformedHeader { .. } => BAD_REQUEST "MALFORMED_HEADER",
+    ApiError::InvalidCursor => BAD_REQUEST "INVALID_CURSOR",
+    ApiError::InvalidToken => BAD_REQUEST "INVALID_TOKEN",
+    ApiError::MalformedJson(_) => BAD_REQUEST "MALFORMED_JSON",
+    ApiError::InvalidBody(_) => UNPROCESSABLE_ENTITY "INVALID_BODY",
+    ApiError::UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE",
+    ApiError::BodyTooLarge => PAYLOAD_TOO_LARGE "BODY_TOO_LARGE",
+    ApiError::BodyTimedOut => REQUEST_TIMEOUT "BODY_TIMED_OUT",
+    ApiError::Unauthenticated => UNAUTHORIZED "UNAUTHENTICATED",
+    ApiError::Forbidden => FORBIDDEN "FORBIDDEN",
+    ApiError::RouteNotFound => NOT_FOUND "ROUTE_NOT_FOUND",
+    ApiError::MethodNotAllowed => METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED",
+    ApiError::NotFound("partner") => NOT_FOUND "PARTNER_NOT_FOUND",
+    ApiError::NotFound("brand") => NOT_FOUND "BRAND_NOT_FOUND",
+    ApiError::NotFound(_) => NOT_FOUND "PRODUCT_NOT_FOUND",
+    ApiError::UnknownReference(_) => UNPROCESSABLE_ENTITY "UNKNOWN_REFERENCE",
+    ApiError::CommandNotFound => NOT_FOUND "COMMAND_NOT_FOUND",
+    ApiError::CommandExpired => GONE "COMMAND_EXPIRED",
+    ApiError::KeyReused(_) => UNPROCESSABLE_ENTITY "KEY_REUSED",
+    ApiError::NotYetVisible => SERVICE_UNAVAILABLE "NOT_YET_VISIBLE",
+    ApiError::LogUnavailable(_) => SERVICE_UNAVAILABLE "LOG_UNAVAILABLE",
+    ApiError::ReadModelUnavailable(_) => SERVICE_UNAVAILABLE "READ_MODEL_UNAVAILABLE",
+    ApiError::SearchUnavailable(_) => SERVICE_UNAVAILABLE "SEARCH_UNAVAILABLE",
+    ApiError::Overloaded => SERVICE_UNAVAILABLE "OVERLOADED",
+    ApiError::TimedOut => SERVICE_UNAVAILABLE "TIMED_OUT",
+    ApiError::Internal(_) => INTERNAL_SERVER_ERROR "INTERNAL",
+}
+
+impl ApiError {
     fn command(&self) -> Option<CommandId> {
         match self {
             Self::Refused { command, .. }
@@ -214,7 +227,7 @@ impl ApiError {
 }
 
 /// The status of a rejection: most contradict the state.
-fn status_of(rejection: &str) -> StatusCode {
+pub(crate) fn status_of(rejection: &str) -> StatusCode {
     match rejection {
         "PRODUCT_NOT_FOUND" | "PARTNER_NOT_FOUND" | "BRAND_NOT_FOUND" | "CATEGORY_NOT_FOUND"
         | "SKU_NOT_FOUND" => StatusCode::NOT_FOUND,
@@ -266,22 +279,14 @@ impl From<SearchError> for ApiError {
     }
 }
 
-impl From<PathRejection> for ApiError {
-    fn from(rejection: PathRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
-    }
-}
-
 impl From<RawPathParamsRejection> for ApiError {
-    fn from(rejection: RawPathParamsRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
+    fn from(_: RawPathParamsRejection) -> Self {
+        Self::MalformedRequest("the path is not UTF-8 text once its % are resolved".to_owned())
     }
 }
 
-impl From<QueryRejection> for ApiError {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::MalformedRequest(rejection.body_text())
-    }
+fn counted(faults: usize) -> String {
+    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
 
 #[cfg(test)]
@@ -321,7 +326,7 @@ mod tests {
                 "type": "/docs#INVALID_BODY",
                 "title": "Unprocessable Entity",
                 "status": 422,
-                "detail": "the body has 1 faults; `errors` names each",
+                "detail": "the body has 1 fault; see `errors`",
                 "code": "INVALID_BODY",
                 "errors": [{"pointer": "/name", "detail": "is required"}],
             })

@@ -43,8 +43,9 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 
 /// Register a product
 ///
-/// Brings a product into the catalog. With an `external_id`, or with an `Idempotency-Key`, the
-/// same request sent again finds the same product.
+/// Brings a product into the catalog. With an `Idempotency-Key` the same request sent again gets
+/// the first answer. An `external_id` is one product's: to register it once more is refused with
+/// `PRODUCT_ALREADY_REGISTERED`.
 #[utoipa::path(
     post,
     path = "/products",

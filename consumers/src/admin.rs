@@ -22,6 +22,7 @@ mod topics;
 /// What `jangbu topics apply` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu topics apply: makes topics, schemas and start offsets as this build needs them.",
+    settings: &["replication"],
     flags: &[
         Flag { name: "dry-run", value: None, meaning: "Only show what would change." },
         Flag { name: "yes", value: None, meaning: "Do not ask before changing anything." },
@@ -146,7 +147,7 @@ async fn carry_out(config: &Config, report: &Report) -> anyhow::Result<()> {
 }
 
 fn kafka(config: &Config) -> Kafka {
-    Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() }
+    Kafka::of("tool", &config.kafka)
 }
 
 fn confirmed(given: &Given) -> anyhow::Result<bool> {

@@ -11,7 +11,7 @@ use schemas::{Codec, Registry};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
-    config::Config,
+    config::{Config, Usage},
     log::{Decoder, Ends, Kafka},
     shutdown::Shutdown,
     telemetry::RETRIES,
@@ -33,6 +33,19 @@ struct Surroundings {
     version: i32,
     layout: Layout,
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "indexer: keeps the search index.",
+    settings: &[
+        "search_version",
+        "search_shards",
+        "search_replicas",
+        "mysql_connections",
+        "metrics",
+    ],
+    flags: &[],
+};
 
 /// Runs until the shutdown. What goes wrong on the way is tried again from the checkpoints.
 ///
@@ -62,7 +75,7 @@ fn surroundings(
     let db = runtime.block_on(db).context("mysql")?;
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, TOPICS)).context("schema registry")?;
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-indexer".to_owned() };
+    let kafka = Kafka::of("indexer", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, TOPICS, Duration::from_secs(1), shutdown.clone())?;
     let layout = Layout {
         shards: config.search_shards,

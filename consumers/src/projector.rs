@@ -14,7 +14,7 @@ use schemas::{CATALOG, Codec, Registry};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
-    config::Config,
+    config::{Config, Usage},
     faults,
     log::{Decoder, Ends, Kafka},
     shutdown::Shutdown,
@@ -32,6 +32,13 @@ struct Surroundings {
     ends: Ends,
     runtime: Handle,
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "projector: keeps the read models.",
+    settings: &["projections", "mysql_connections", "metrics"],
+    flags: &[],
+};
 
 /// Runs until the shutdown. A worker that meets something unforeseen leaves its group, and another
 /// begins anew from the checkpoints.
@@ -80,7 +87,7 @@ fn surroundings(
     let topics = [CATALOG.events, CATALOG.decisions];
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu-projector".to_owned() };
+    let kafka = Kafka::of("projector", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, &topics, Duration::from_secs(1), shutdown.clone())?;
     let runtime = runtime.handle().clone();
     Ok(Surroundings {

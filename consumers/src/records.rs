@@ -26,6 +26,7 @@ use crate::{
 /// What `jangbu tail` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu tail: the records of a topic as JSON lines, until Ctrl-C.",
+    settings: &[],
     flags: &[
         Flag { name: "topic", value: Some("NAME"), meaning: "Which; default catalog.events." },
         Flag { name: "from-beginning", value: None, meaning: "Not only what comes from now on." },
@@ -65,7 +66,7 @@ fn topic(name: &str) -> anyhow::Result<Topic> {
 }
 
 fn follow(config: &Config, topic: &Topic, from_beginning: bool) -> anyhow::Result<BaseConsumer> {
-    let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() };
+    let kafka = Kafka::of("tool", &config.kafka);
     let consumer: BaseConsumer = kafka.consumer().set("group.id", "jangbu-tail").create()?;
     let mut from = TopicPartitionList::new();
     let start = if from_beginning { Offset::Beginning } else { Offset::End };

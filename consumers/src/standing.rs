@@ -11,7 +11,7 @@ use projections::{
     ALL, Checkpoint, Pool, Tables, checkpoint,
     search::{self, Search},
 };
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use schemas::{CATALOG, Topic, topic::PARTITIONS};
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -26,17 +26,24 @@ mod members;
 
 pub use members::Owner;
 
+/// How long a broker may take to say that it is there.
+const PROBE: Duration = Duration::from_secs(3);
 /// How long the brokers may take over one question.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
 /// Looks at a running system as nobody's member, and changes nothing.
 pub struct Observer {
     pub(crate) runtime: Runtime,
-    pub(crate) tail: Tail,
+    pub(crate) log: Log,
     pub(crate) db: Pool,
     pub(crate) search: Search,
     /// The versions that are live.
     pub(crate) tables: Tables,
+}
+
+/// The part of an [`Observer`] that asks the brokers alone.
+pub(crate) struct Log {
+    pub(crate) tail: Tail,
     client: BaseConsumer,
 }
 
@@ -71,8 +78,8 @@ pub struct At {
 }
 
 /// A reader, and the next offset that it will take of each topic and partition.
-struct Reader {
-    name: &'static str,
+pub(crate) struct Reader {
+    pub(crate) name: &'static str,
     version: Option<i32>,
     group: String,
     next: BTreeMap<(&'static str, i32), i64>,
@@ -85,17 +92,9 @@ impl Observer {
     /// When one of them does not answer.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
-        let kafka = Kafka { bootstrap: config.kafka.clone(), client_id: "jangbu".to_owned() };
-        let db = runtime.block_on(projections::connect(&config.mysql, 2)).context("mysql")?;
-        let tables = runtime.block_on(Tables::active(&db)).context("mysql")?;
-        Ok(Self {
-            tail: Tail::of(&kafka, &group_of_handler(CATALOG.name))?,
-            client: kafka.asking("read_committed").create()?,
-            search: Search::new(&config.opensearch)?,
-            runtime,
-            db,
-            tables,
-        })
+        let (db, tables) = runtime.block_on(read_models(config)).context("mysql")?;
+        let (log, search) = (Log::of(config)?, Search::new(&config.opensearch)?);
+        Ok(Self { runtime, log, db, search, tables })
     }
 
     /// Where everybody stands now.
@@ -103,22 +102,90 @@ impl Observer {
     /// # Errors
     /// When a server does not answer.
     pub fn standings(&self) -> anyhow::Result<Vec<Standing>> {
-        let mut readers = vec![self.handler()?];
-        for projection in ALL {
-            let (name, version) = (projection.name(), self.tables.version(projection.name()));
-            readers.push(self.projection(name, version, projection.topics())?);
-        }
+        let mut readers = vec![self.log.handler()?];
+        readers.extend(self.runtime.block_on(projections(&self.db, &self.tables))?);
         if let Some(version) = self.runtime.block_on(self.search.live())? {
-            readers.push(self.projection(search::PROJECTION, version, search::TOPICS)?);
+            readers.push(self.runtime.block_on(index(&self.db, version))?);
         }
-        readers.iter().map(|reader| self.standing(reader)).collect()
+        readers.iter().map(|reader| self.log.standing(reader)).collect()
+    }
+
+    /// Waits, at most so long, until everybody has read everything; whether that is so.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub fn wait_for_rest(&self, wait: Duration, shutdown: &Shutdown) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
+            if !behind && self.log.open_transactions()?.is_empty() {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline || shutdown.requested() {
+                return Ok(false);
+            }
+            shutdown.sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// The read models, and which versions of them are live.
+pub(crate) async fn read_models(config: &Config) -> anyhow::Result<(Pool, Tables)> {
+    let db = projections::connect(&config.mysql, 2).await?;
+    let tables = Tables::active(&db).await?;
+    Ok((db, tables))
+}
+
+/// The projections that are live.
+pub(crate) async fn projections(db: &Pool, tables: &Tables) -> anyhow::Result<Vec<Reader>> {
+    let mut readers = vec![];
+    for projection in ALL {
+        let (name, topics) = (projection.name(), projection.topics());
+        readers.push(reader(db, name, tables.version(name), topics).await?);
+    }
+    Ok(readers)
+}
+
+/// What fills a version of the search index.
+pub(crate) async fn index(db: &Pool, version: i32) -> anyhow::Result<Reader> {
+    reader(db, search::PROJECTION, version, search::TOPICS).await
+}
+
+async fn reader(
+    db: &Pool,
+    name: &'static str,
+    version: i32,
+    topics: &[Topic],
+) -> anyhow::Result<Reader> {
+    let checkpoints: BTreeMap<i32, Checkpoint> = checkpoint::read_all(db, name, version).await?;
+    let mut next = BTreeMap::new();
+    for topic in topics {
+        for partition in 0..topic.partitions {
+            let at = checkpoints.get(&partition).map_or(0, |at| at.next(topic.name));
+            next.insert((topic.name, partition), at);
+        }
+    }
+    Ok(Reader { name, version: Some(version), group: group_of_projection(name, version), next })
+}
+
+impl Log {
+    /// Asks nothing yet.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
+        let kafka = Kafka::of("tool", &config.kafka);
+        let tail = Tail::of(&kafka, &group_of_handler(CATALOG.name))?;
+        Ok(Self { tail, client: kafka.asking("read_committed").create()? })
+    }
+
+    /// That a broker answers at all.
+    pub(crate) fn answers(&self) -> anyhow::Result<()> {
+        Ok(self.client.fetch_metadata(Some(CATALOG.commands.name), PROBE).map(drop)?)
     }
 
     /// The offset up to which the handler has decided each partition's commands.
     ///
     /// # Errors
     /// When the brokers do not answer, or it was never told where to start.
-    pub fn decided(&self) -> anyhow::Result<Vec<i64>> {
+    pub(crate) fn decided(&self) -> anyhow::Result<Vec<i64>> {
         let partitions: Vec<i32> = (0..PARTITIONS).collect();
         self.tail.committed(CATALOG.commands.name, &partitions, Instant::now() + ANSWER)
     }
@@ -127,7 +194,7 @@ impl Observer {
     ///
     /// # Errors
     /// When the brokers do not answer.
-    pub fn open_transactions(&self) -> anyhow::Result<Vec<(&'static str, i32, i64)>> {
+    pub(crate) fn open_transactions(&self) -> anyhow::Result<Vec<(&'static str, i32, i64)>> {
         let mut open = vec![];
         for topic in [CATALOG.events, CATALOG.decisions] {
             for partition in 0..topic.partitions {
@@ -139,24 +206,6 @@ impl Observer {
             }
         }
         Ok(open)
-    }
-
-    /// Waits, at most so long, until everybody has read everything; whether that is so.
-    ///
-    /// # Errors
-    /// When a server does not answer.
-    pub fn wait_for_rest(&self, wait: Duration, shutdown: &Shutdown) -> anyhow::Result<bool> {
-        let deadline = Instant::now() + wait;
-        loop {
-            let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
-            if !behind && self.open_transactions()?.is_empty() {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline || shutdown.requested() {
-                return Ok(false);
-            }
-            shutdown.sleep(Duration::from_millis(200));
-        }
     }
 
     /// Whether `next` leaves nothing unread below the end; if not, the first record's time.
@@ -173,33 +222,16 @@ impl Observer {
         self.tail.first(topic, partition, bounds, Instant::now() + ANSWER)
     }
 
-    fn handler(&self) -> anyhow::Result<Reader> {
+    /// The command handler.
+    pub(crate) fn handler(&self) -> anyhow::Result<Reader> {
         let next = (0..PARTITIONS).map(|partition| (CATALOG.commands.name, partition));
         let next = next.zip(self.decided()?).collect();
         let group = group_of_handler(CATALOG.name);
         Ok(Reader { name: "handler", version: None, group, next })
     }
 
-    fn projection(
-        &self,
-        name: &'static str,
-        version: i32,
-        topics: &[Topic],
-    ) -> anyhow::Result<Reader> {
-        let checkpoints = checkpoint::read_all(&self.db, name, version);
-        let checkpoints: BTreeMap<i32, Checkpoint> = self.runtime.block_on(checkpoints)?;
-        let mut next = BTreeMap::new();
-        for topic in topics {
-            for partition in 0..topic.partitions {
-                let at = checkpoints.get(&partition).map_or(0, |at| at.next(topic.name));
-                next.insert((topic.name, partition), at);
-            }
-        }
-        let group = group_of_projection(name, version);
-        Ok(Reader { name, version: Some(version), group, next })
-    }
-
-    fn standing(&self, reader: &Reader) -> anyhow::Result<Standing> {
+    /// How far a reader has come.
+    pub(crate) fn standing(&self, reader: &Reader) -> anyhow::Result<Standing> {
         let mut partitions: BTreeMap<i32, At> = BTreeMap::new();
         for ((topic, partition), next) in &reader.next {
             let at = partitions.entry(*partition).or_default();

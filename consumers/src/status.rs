@@ -5,18 +5,22 @@ use std::{
     io::{Write, stdout},
 };
 
+use projections::search::Search;
 use schemas::DEAD_LETTERS;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Flag, Given, Usage},
     screen::{Align, table},
-    standing::{At, Observer, Standing},
+    standing::{self, At, Log, Reader, Standing},
 };
 
 /// What `jangbu status` takes.
 pub const USAGE: Usage = Usage {
-    about: "jangbu status: who reads what, how far behind, and what is wrong.",
+    about: "jangbu status: who reads what, how far behind, and what is wrong. Ends with 1 where \
+            something is.",
+    settings: &[],
     flags: &[
         Flag { name: "partitions", value: None, meaning: "A row for each partition." },
         Flag { name: "json", value: None, meaning: "As JSON." },
@@ -26,8 +30,8 @@ pub const USAGE: Usage = Usage {
 /// Behind for longer than this is a problem.
 const LATE: f64 = 10.0;
 
-/// The state of a running system.
-#[derive(Debug, Serialize)]
+/// The state of a running system, as far as its servers answer.
+#[derive(Debug, Default, Serialize)]
 pub struct Status {
     /// The handler, the projections, and the search index.
     pub readers: Vec<Standing>,
@@ -37,30 +41,47 @@ pub struct Status {
     pub problems: Vec<String>,
 }
 
-/// Looks once.
+/// Looks once. What cannot be seen, because a server does not answer, is among the problems.
 ///
 /// # Errors
-/// When a server does not answer.
-pub fn look(observer: &Observer) -> anyhow::Result<Status> {
-    let readers = observer.standings()?;
-    let mut problems: Vec<String> = readers.iter().flat_map(problems_of).collect();
-    let mut dead = 0;
-    for partition in 0..DEAD_LETTERS.partitions {
-        let bounds = observer.tail.bounds(DEAD_LETTERS.name, partition)?;
-        dead += i64::from(observer.unread(DEAD_LETTERS.name, partition, bounds)?.is_some());
+/// When the settings cannot be used.
+pub fn look(config: &Config) -> anyhow::Result<Status> {
+    let (runtime, log, mut status) = (Runtime::new()?, Log::of(config)?, Status::default());
+    let search = Search::new(&config.opensearch)?;
+    let kafka = status.heard("Kafka does not answer", log.answers());
+    let mysql = runtime.block_on(standing::read_models(config));
+    let mysql = status.heard("MySQL does not answer", mysql);
+    let live = runtime.block_on(search.live()).map_err(Into::into);
+    let live = status.heard("OpenSearch does not answer", live);
+    if kafka.is_none() {
+        return Ok(status);
     }
-    if dead > 0 {
-        problems.push(format!("dead letters in {dead} partitions of {}", DEAD_LETTERS.name));
+    let handler = log.handler();
+    let mut readers: Vec<Reader> = status.heard("handler", handler).into_iter().collect();
+    if let Some((db, tables)) = &mysql {
+        let projections = runtime.block_on(standing::projections(db, tables));
+        readers.extend(status.heard("projections", projections).into_iter().flatten());
+        if let Some(Some(version)) = live {
+            let index = runtime.block_on(standing::index(db, version));
+            readers.extend(status.heard("search", index));
+        }
     }
-    Ok(Status { readers, open_transactions: observer.open_transactions()?, problems })
+    for reader in &readers {
+        let standing = status.heard(reader.name, log.standing(reader));
+        status.readers.extend(standing);
+    }
+    let problems: Vec<String> = status.readers.iter().flat_map(problems_of).collect();
+    status.problems.extend(problems);
+    status.look_aside(&log);
+    Ok(status)
 }
 
-/// Runs the command.
+/// Runs the command; whether nothing is wrong.
 ///
 /// # Errors
-/// When a server does not answer.
+/// When the settings cannot be used.
 pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    let status = look(&Observer::open(config)?)?;
+    let status = look(config)?;
     if given.has("json") {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&status)?)?;
     } else if given.has("partitions") {
@@ -68,7 +89,16 @@ pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
     } else {
         write!(stdout(), "{status}")?;
     }
-    Ok(true)
+    Ok(status.problems.is_empty())
+}
+
+fn dead_letters(log: &Log) -> anyhow::Result<usize> {
+    let mut dead = 0;
+    for partition in 0..DEAD_LETTERS.partitions {
+        let bounds = log.tail.bounds(DEAD_LETTERS.name, partition)?;
+        dead += usize::from(log.unread(DEAD_LETTERS.name, partition, bounds)?.is_some());
+    }
+    Ok(dead)
 }
 
 fn problems_of(reader: &Standing) -> Vec<String> {
@@ -94,13 +124,27 @@ fn problems_of(reader: &Standing) -> Vec<String> {
 }
 
 impl Status {
+    /// An answer; what went wrong instead is a problem.
+    fn heard<T>(&mut self, of: &str, answer: anyhow::Result<T>) -> Option<T> {
+        answer.map_err(|error| self.problems.push(format!("{of}: {error:#}"))).ok()
+    }
+
+    /// What lies in the log beside what is read.
+    fn look_aside(&mut self, log: &Log) {
+        let open = self.heard("open transactions", log.open_transactions());
+        self.open_transactions = open.unwrap_or_default();
+        let dead = self.heard(DEAD_LETTERS.name, dead_letters(log)).unwrap_or_default();
+        if dead > 0 {
+            self.problems
+                .push(format!("dead letters in {dead} partitions of {}", DEAD_LETTERS.name));
+        }
+    }
+
     fn by_partition(&self) -> String {
         let head = [
             ("READER", Align::Left),
             ("PARTITION", Align::Right),
-            ("NEXT", Align::Right),
-            ("END", Align::Right),
-            ("BEHIND", Align::Right),
+            ("RECORDS BEHIND", Align::Right),
             ("LAG s", Align::Right),
             ("OWNER", Align::Left),
         ];
@@ -109,8 +153,6 @@ impl Status {
             vec![
                 called(reader),
                 at.partition.to_string(),
-                at.next.to_string(),
-                at.end.to_string(),
                 at.behind.to_string(),
                 format!("{:.1}", at.seconds),
                 owner.map_or("-".to_owned(), |owner| format!("{}@{}", owner.client, owner.host)),
@@ -137,28 +179,25 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = [
             ("READER", Align::Left),
-            ("NEXT", Align::Right),
-            ("END", Align::Right),
-            ("BEHIND", Align::Right),
+            ("RECORDS BEHIND", Align::Right),
             ("LAG s", Align::Right),
-            ("OWNERS (partitions)", Align::Left),
+            ("OWNERS: name-pid@host (partitions)", Align::Left),
         ];
         let row = |reader: &Standing| {
-            let sum = |of: fn(&At) -> i64| reader.partitions.iter().map(of).sum::<i64>();
             let owners = reader.owners.iter();
             let owners =
                 owners.map(|o| format!("{}@{} ({})", o.client, o.host, o.partitions.len()));
             vec![
                 called(reader),
-                sum(|at| at.next).to_string(),
-                sum(|at| at.end).to_string(),
                 reader.behind().to_string(),
                 format!("{:.1}", reader.seconds()),
                 owners.collect::<Vec<_>>().join(" "),
             ]
         };
         let rows: Vec<_> = self.readers.iter().map(row).collect();
-        f.write_str(&table(&head, &rows))?;
+        if !rows.is_empty() {
+            f.write_str(&table(&head, &rows))?;
+        }
         f.write_str(&self.rest())
     }
 }

@@ -36,6 +36,7 @@ pub use checks::{Check, Rule};
 /// What `jangbu verify` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu verify: checks what must always hold, over the whole log.",
+    settings: &[],
     flags: &[
         Flag {
             name: "wait",
@@ -121,7 +122,7 @@ pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
 }
 
 fn open_transactions(observer: &Observer, checks: &mut Checks) -> anyhow::Result<()> {
-    let open = observer.open_transactions()?;
+    let open = observer.log.open_transactions()?;
     for topic in [CATALOG.events.name, CATALOG.decisions.name] {
         for partition in 0..PARTITIONS {
             let held = open.iter().find(|(name, at, _)| *name == topic && *at == partition);

@@ -38,4 +38,9 @@ pub trait Aggregate: Default + Clone {
 pub trait Refusal: Display {
     /// The stable code, in capitals, that clients may match on.
     fn code(&self) -> &'static str;
+
+    /// Every code that there is.
+    fn codes() -> Vec<&'static str>
+    where
+        Self: Sized;
 }

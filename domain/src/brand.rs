@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Aggregate, Refusal, Timestamp};
+use crate::{Aggregate, Timestamp};
 
 /// A brand as its commands need it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ record_enum! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema, ToSchema)]
 #[avro(namespace = "jangbu.catalog")]
 pub struct RegisterBrand {
-    /// The brand's number in the mall's own systems: registering the same one again finds the same brand.
+    /// The brand's number in the mall's own systems. One brand has it: another registration of it is refused.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 100)]
     pub external_id: Option<String>,
@@ -128,14 +128,10 @@ pub enum Rejection {
     BlankName,
 }
 
-impl Refusal for Rejection {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyRegistered => "BRAND_ALREADY_REGISTERED",
-            Self::NotFound => "BRAND_NOT_FOUND",
-            Self::BlankName => "BLANK_NAME",
-        }
-    }
+refusal_codes! {
+    Rejection::AlreadyRegistered => "BRAND_ALREADY_REGISTERED",
+    Rejection::NotFound => "BRAND_NOT_FOUND",
+    Rejection::BlankName => "BLANK_NAME",
 }
 
 impl Aggregate for Brand {

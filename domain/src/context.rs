@@ -76,6 +76,12 @@ macro_rules! context {
                     Self::OtherKind => "OTHER_KIND",
                 }
             }
+
+            fn codes() -> Vec<&'static str> {
+                let mut codes = vec!["OTHER_KIND"];
+                $(codes.extend(<$module::Rejection as $crate::Refusal>::codes());)+
+                codes
+            }
         }
 
         impl $crate::Aggregate for State {

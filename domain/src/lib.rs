@@ -7,6 +7,8 @@
 #[macro_use]
 mod context;
 #[macro_use]
+mod refusal_codes;
+#[macro_use]
 mod text_enum;
 #[macro_use]
 pub mod record_enum;

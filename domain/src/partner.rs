@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Aggregate, Refusal, Timestamp};
+use crate::{Aggregate, Timestamp};
 
 /// A partner as its commands need it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ record_enum! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema, ToSchema)]
 #[avro(namespace = "jangbu.catalog")]
 pub struct RegisterPartner {
-    /// The seller's number in the mall's own systems: registering the same one again finds the same partner.
+    /// The seller's number in the mall's own systems. One partner has it: another registration of it is refused.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 100)]
     pub external_id: Option<String>,
@@ -111,15 +111,11 @@ pub enum Rejection {
     BlankReason,
 }
 
-impl Refusal for Rejection {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyRegistered => "PARTNER_ALREADY_REGISTERED",
-            Self::NotFound => "PARTNER_NOT_FOUND",
-            Self::BlankName => "BLANK_NAME",
-            Self::BlankReason => "BLANK_REASON",
-        }
-    }
+refusal_codes! {
+    Rejection::AlreadyRegistered => "PARTNER_ALREADY_REGISTERED",
+    Rejection::NotFound => "PARTNER_NOT_FOUND",
+    Rejection::BlankName => "BLANK_NAME",
+    Rejection::BlankReason => "BLANK_REASON",
 }
 
 impl Aggregate for Partner {

@@ -1,8 +1,8 @@
 //! One of each process, together on one stack.
 
-use std::{collections::BTreeMap, net::TcpListener, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, fs, net::TcpListener, process::ExitStatus, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     client::Client,
@@ -38,16 +38,20 @@ impl Role {
     }
 }
 
+mod watch;
+
 /// The processes of a stack.
 pub struct Fleet {
     settings: Settings,
     base: String,
+    /// Where each serves its metrics, whichever process it is; the api does so where it answers.
+    metrics: BTreeMap<Role, String>,
     running: BTreeMap<Role, Process>,
 }
 
 impl Fleet {
-    /// Prepares topics and tables, then starts one process of each role; the api listens on `port`,
-    /// or on a free one.
+    /// Prepares topics and tables, then starts one process of each role, with fresh logs; the api
+    /// listens on `port`, or on a free one.
     ///
     /// # Errors
     /// When one of them does not come up.
@@ -57,21 +61,35 @@ impl Fleet {
         let mut set = |key: &str, value: String| settings.insert(key.to_owned(), value);
         set("JANGBU_HTTP", format!("127.0.0.1:{port}"));
         set("JANGBU_KEYS", "demo=demo-key,other=other-key".to_owned());
-        process::end_leftovers(&settings)?;
+        Self::end_leftovers(&settings)?;
         let base = format!("http://127.0.0.1:{port}");
-        let mut fleet = Self { settings, base, running: BTreeMap::new() };
+        let mut metrics = BTreeMap::new();
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Api) {
+            metrics.insert(role, format!("127.0.0.1:{}", free_port()?));
+        }
+        let mut fleet = Self { settings, base, metrics, running: BTreeMap::new() };
         fleet.prepare()?;
         for role in Role::ALL {
+            // The log of an earlier run would be taken for this one's. Mostly there is none.
+            let _ = fs::remove_file(process::log_of(role.binary())?);
             fleet.restart(role, None)?;
         }
         fleet.until_ready().await?;
         Ok(fleet)
     }
 
+    /// Ends what a killed run left behind on these servers.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn end_leftovers(addresses: &Settings) -> Result<()> {
+        process::end_leftovers(&Role::ALL.map(Role::binary), addresses)
+    }
+
     fn prepare(&self) -> Result<()> {
         for words in [&["migrate"][..], &["topics", "apply", "--yes"]] {
             let (status, printed) = self.jangbu(words)?;
-            ensure!(status.success(), "jangbu {words:?}: {printed}");
+            ensure!(status.success(), "jangbu {}: {}", words.join(" "), printed.trim());
         }
         Ok(())
     }
@@ -95,6 +113,11 @@ impl Fleet {
     /// Where the api answers.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The settings of every process.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// A setting of every process.
@@ -125,7 +148,8 @@ impl Fleet {
     /// When it cannot be started.
     pub fn restart(&mut self, role: Role, fault: Option<&str>) -> Result<()> {
         self.running.remove(&role);
-        let process = self.another(role, role.binary(), fault)?;
+        let metrics = self.metrics.get(&role).cloned();
+        let process = self.begin(role, role.binary(), fault, metrics)?;
         self.running.insert(role, process);
         Ok(())
     }
@@ -157,11 +181,22 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn another(&self, role: Role, name: &str, fault: Option<&str>) -> Result<Process> {
+        let metrics = match role {
+            Role::Api => None,
+            _ => Some(format!("127.0.0.1:{}", free_port()?)),
+        };
+        self.begin(role, name, fault, metrics)
+    }
+
+    fn begin(
+        &self,
+        role: Role,
+        name: &str,
+        fault: Option<&str>,
+        metrics: Option<String>,
+    ) -> Result<Process> {
         let mut settings = self.settings.clone();
-        if role != Role::Api {
-            let metrics = format!("127.0.0.1:{}", free_port()?);
-            settings.insert("JANGBU_METRICS".to_owned(), metrics);
-        }
+        settings.extend(metrics.map(|at| ("JANGBU_METRICS".to_owned(), at)));
         if let Some(fault) = fault {
             settings.insert("JANGBU_FAULT".to_owned(), fault.to_owned());
         }
@@ -183,11 +218,16 @@ impl Fleet {
 
     async fn until_ready(&mut self) -> Result<()> {
         let client = self.client()?;
-        let ready = until("the api is ready", Duration::from_secs(60), async || {
+        let seen = until("the api is ready", Duration::from_secs(60), async || {
+            if let Some(end) = self.first_end()? {
+                return Ok(Some(Err(end)));
+            }
             let answer = client.open("/health/ready").send().await?;
-            Ok((answer.status == 200).then_some(()))
+            Ok((answer.status == 200).then_some(Ok(())))
         });
-        ready.await.with_context(|| self.tails())?;
+        if let Err(end) = seen.await? {
+            bail!(end);
+        }
         let handler = self.process(Role::Handler)?;
         until("the handler has partitions", Duration::from_secs(60), async || {
             Ok((handler.metric("jangbu_partitions_owned").await? > 0.0).then_some(()))
@@ -202,16 +242,21 @@ impl Fleet {
         self.running.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends every process in order, the api first so that nobody is left waiting.
+    /// Ends every process in order, the api first so that nobody is left waiting; one that does not
+    /// end in order keeps none of the others.
     ///
     /// # Errors
-    /// When one of them does not end with success.
+    /// Names all that did not end with success.
     pub async fn stop(mut self) -> Result<()> {
+        let mut faults = vec![];
         for role in Role::ALL.into_iter().rev() {
-            if let Some(process) = self.running.remove(&role) {
-                process.stop().await?;
+            if let Some(process) = self.running.remove(&role)
+                && let Err(error) = process.stop().await
+            {
+                faults.push(format!("{error:#}"));
             }
         }
+        ensure!(faults.is_empty(), "{}", faults.join("; "));
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -58,6 +59,14 @@ pub fn logs() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Where a process of that name writes its log.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn log_of(name: &str) -> Result<PathBuf> {
+    Ok(logs()?.join(format!("{name}.log")))
+}
+
 /// Runs a binary to its end, and returns what it printed.
 ///
 /// # Errors
@@ -68,12 +77,19 @@ pub fn run(binary: &str, arguments: &[&str], settings: &Settings) -> Result<(Exi
     Ok((output.status, printed))
 }
 
-/// Ends what an interrupted run left behind: our processes that talk to the same Kafka.
+/// Ends what an interrupted run left behind: our processes, those of `names`, that talk to the same
+/// Kafka.
 ///
 /// # Errors
 /// When /proc cannot be read.
-pub fn end_leftovers(settings: &Settings) -> Result<()> {
+pub fn end_leftovers(names: &[&str], settings: &Settings) -> Result<()> {
     let (folder, kafka) = (binaries()?, settings.get("JANGBU_KAFKA").context("no JANGBU_KAFKA")?);
+    let is_ours = |executable: &Path| {
+        let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // So Linux marks what was built anew meanwhile.
+        let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+        executable.starts_with(&folder) && names.contains(&name)
+    };
     let mark = format!("JANGBU_KAFKA={kafka}");
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
@@ -83,8 +99,7 @@ pub fn end_leftovers(settings: &Settings) -> Result<()> {
         let pid = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
         if let Some(pid) = pid
             && is_on_it
-            && executable.starts_with(&folder)
-            && pid != std::process::id()
+            && is_ours(&executable)
         {
             send(pid, Signal::Kill)?;
         }
@@ -98,10 +113,12 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(binary: &str, name: &str, settings: &Settings) -> Result<Self> {
-        let log = logs()?.join(format!("{name}.log"));
+        let log = log_of(name)?;
         let file = File::options().create(true).append(true).open(&log)?;
         let mut command = command(binary, &[], settings)?;
         command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
+        // A Ctrl-C is for whoever started it, who then ends it in order.
+        command.process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {binary}"))?;
         let metrics = settings.get("JANGBU_METRICS").map(|at| format!("http://{at}/metrics"));
         Ok(Self { name: name.to_owned(), child, log, metrics })
@@ -128,6 +145,11 @@ impl Process {
         let value =
             |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         Ok(text.lines().filter(of_it).filter_map(value).sum())
+    }
+
+    /// Its number, and where its log is.
+    pub fn place(&self) -> String {
+        format!("process {}, log {}", self.pid(), self.log.display())
     }
 
     /// Sends a signal.
@@ -175,7 +197,7 @@ impl Process {
             self.signal(Signal::Terminate)?;
         }
         let status = self.until_ended(Duration::from_secs(20)).await?;
-        ensure!(status.success(), "{} ended with {status}:\n{}", self.name, self.log_tail());
+        ensure!(status.success(), "{} ended with {status} ({})", self.name, self.place());
         Ok(())
     }
 

@@ -32,9 +32,17 @@ impl Stack {
     /// When a server does not come up; its log's tail has been printed then.
     pub fn up(name: &str) -> Result<Self> {
         let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
-        stack.ask(&["up"])?;
-        stack.read_addresses()?;
+        stack.mend()?;
         Ok(stack)
+    }
+
+    /// A stack as it was last left, running or not; without addresses where it never ran.
+    pub fn found(name: &str) -> Self {
+        let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
+        if stack.read_addresses().is_err() {
+            stack.addresses.clear();
+        }
+        stack
     }
 
     fn read_addresses(&mut self) -> Result<()> {
@@ -49,12 +57,15 @@ impl Stack {
         Ok(())
     }
 
-    /// Whether a stack of this name answers already.
-    pub fn is_up(name: &str) -> bool {
-        let mut stack = Self { name: name.to_owned(), addresses: BTreeMap::new() };
-        let read = stack.read_addresses();
-        let kafka = stack.addresses.get("JANGBU_KAFKA");
-        read.is_ok() && kafka.is_some_and(|address| TcpStream::connect(address).is_ok())
+    /// Whether it answers.
+    pub fn is_up(&self) -> bool {
+        let kafka = self.addresses.get("JANGBU_KAFKA");
+        kafka.is_some_and(|address| TcpStream::connect(address).is_ok())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// One address, such as `JANGBU_KAFKA`.
@@ -85,8 +96,9 @@ impl Stack {
     ///
     /// # Errors
     /// When a server does not come up.
-    pub fn mend(&self) -> Result<()> {
-        self.ask(&["up"])
+    pub fn mend(&mut self) -> Result<()> {
+        self.ask(&["up"])?;
+        self.read_addresses()
     }
 
     /// Stops everything and deletes the data.
@@ -121,7 +133,7 @@ impl Stack {
 
     fn ask(&self, arguments: &[&str]) -> Result<()> {
         let status = self.command(arguments).status()?;
-        ensure!(status.success(), "the stack {} could not {arguments:?}", self.name);
+        ensure!(status.success(), "stack.py --name {} {} failed", self.name, arguments.join(" "));
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::{
 /// What `jangbu migrate` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu migrate: makes the tables, the search index and its alias, where missing.",
+    settings: &["mysql_connections", "search_version", "search_shards", "search_replicas"],
     flags: &[],
 };
 

@@ -3,7 +3,7 @@
 use consumers::{config::Config, handler, shutdown::shutdown_signal, telemetry};
 
 fn main() -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = Config::load(&handler::USAGE)?;
     let shutdown = shutdown_signal()?;
     let _telemetry = telemetry::start("command-handler", &config)?;
     handler::run(&config, &shutdown)

@@ -3,7 +3,7 @@
 use consumers::{config::Config, indexer, shutdown::shutdown_signal, telemetry};
 
 fn main() -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = Config::load(&indexer::USAGE)?;
     let shutdown = shutdown_signal()?;
     let _telemetry = telemetry::start("indexer", &config)?;
     indexer::run(&config, &shutdown)

@@ -3,7 +3,7 @@
 use consumers::{config::Config, projector, shutdown::shutdown_signal, telemetry};
 
 fn main() -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = Config::load(&projector::USAGE)?;
     let shutdown = shutdown_signal()?;
     let _telemetry = telemetry::start("projector", &config)?;
     projector::run(&config, &shutdown)

@@ -7,10 +7,15 @@ use std::{
 
 use super::{SETTINGS, Setting, value::Value};
 
+/// The settings that every process is given.
+const FOR_ALL: &[&str] = &["kafka", "registry", "mysql", "opensearch", "log"];
+
 /// What a command is about, and the flags that it has beside the settings.
 pub struct Usage {
     /// One sentence for `--help`.
     pub about: &'static str,
+    /// The settings that it uses, by their names, beside the servers and the log.
+    pub settings: &'static [&'static str],
     /// Its own flags.
     pub flags: &'static [Flag],
 }
@@ -52,7 +57,7 @@ impl Given {
 }
 
 impl Usage {
-    /// The text of `--help`: the command's flags, then the table of settings.
+    /// The text of `--help`: the command's flags, then the settings that it uses.
     pub fn help(&self) -> String {
         let mut text = format!("{}\n", self.about);
         if !self.flags.is_empty() {
@@ -63,10 +68,20 @@ impl Usage {
             let _ = writeln!(text, "  --{name:<19} {}", flag.meaning);
         }
         text.push_str(
-            "\nSettings: --flag VALUE, over JANGBU_<NAME> in the environment, over the file\n  \
+            "\nSettings: --flag VALUE, over JANGBU_<NAME> in the environment, over the file. What \
+             is meant\nfor other processes may stand there too.\n  \
              --config FILE         A TOML file with names as below (JANGBU_CONFIG)\n",
         );
-        for setting in SETTINGS {
+        Self::list(&mut text, "Servers and log, of every process", FOR_ALL);
+        if !self.settings.is_empty() {
+            Self::list(&mut text, "Of this one", self.settings);
+        }
+        text
+    }
+
+    fn list(text: &mut String, heading: &str, keys: &[&str]) {
+        let _ = writeln!(text, "\n{heading}");
+        for setting in SETTINGS.iter().filter(|setting| keys.contains(&setting.key)) {
             let default = match setting.default {
                 None => "required".to_owned(),
                 Some("") => "default: none".to_owned(),
@@ -75,7 +90,6 @@ impl Usage {
             let _ = writeln!(text, "  {:<21}{}", flag_of(setting), setting.meaning);
             let _ = writeln!(text, "  {:<22}{} ({default})", "", variable_of(setting.key));
         }
-        text
     }
 }
 
@@ -85,6 +99,8 @@ impl Values {
         arguments: &[String],
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> (Self, Given) {
+        let is_known = |key: &&str| SETTINGS.iter().any(|setting| setting.key == *key);
+        debug_assert!(usage.settings.iter().all(is_known), "{:?}", usage.settings);
         let mut values = Self { found: HashMap::new(), faults: vec![] };
         let mut given = Given::default();
         let from_flag = values.read_flags(usage, arguments, &mut given);

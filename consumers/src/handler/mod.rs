@@ -25,7 +25,7 @@ use schemas::{CATALOG, Codec, DEAD_LETTERS, OUTCOMES, Registry};
 use tokio::runtime::Runtime;
 
 use crate::{
-    config::Config,
+    config::{Config, Usage},
     log::{Decoder, Kafka},
     shutdown::Shutdown,
 };
@@ -62,6 +62,20 @@ impl Surroundings {
         Ok(self.runtime.block_on(answer).context("mysql does not answer")??)
     }
 }
+
+/// What the process takes.
+pub const USAGE: Usage = Usage {
+    about: "command-handler: decides commands and writes their events.",
+    settings: &[
+        "batch_max",
+        "cache_max",
+        "tail_max",
+        "snapshot_version",
+        "mysql_connections",
+        "metrics",
+    ],
+    flags: &[],
+};
 
 /// Runs until the shutdown. A worker that meets something unforeseen leaves the group, and another
 /// begins anew with no memory of it: everything it knew can be read again from the log.
@@ -129,10 +143,7 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
     let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
     let tables = active.with("snapshot", config.snapshot_version);
     Ok(Surroundings {
-        kafka: Kafka {
-            bootstrap: config.kafka.clone(),
-            client_id: "jangbu-command-handler".to_owned(),
-        },
+        kafka: Kafka::of("command-handler", &config.kafka),
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         db,
         tables,

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     faults,
     log::{
-        Change, CommitError, Delivered, Member, Ownership, Tail, TransactionWriter,
-        group_of_handler, native::Membership, passing,
+        Change, CommitError, Delivered, Member, Ownership, READING, Silence, Tail,
+        TransactionWriter, group_of_handler, native::Membership, passing,
     },
     shutdown::Shutdown,
     telemetry,
@@ -63,6 +63,7 @@ struct Worker<'a> {
     around: &'a Surroundings,
     member: Member,
     membership: Option<Membership>,
+    silence: Silence,
     tail: Tail,
     writer: TransactionWriter,
     replier: Replier,
@@ -91,6 +92,7 @@ impl<'a> Worker<'a> {
             around,
             member,
             membership: None,
+            silence: Silence::default(),
             tail: Tail::of(&around.kafka, &group)?,
             writer,
             replier: Replier::new(&around.kafka)?,
@@ -167,10 +169,11 @@ impl<'a> Worker<'a> {
             }
             match message {
                 Some(Ok(message)) => {
+                    self.silence.record(READING);
                     bytes += message.payload_len();
                     wishes.push(Wish::read(&self.around.decoder, &message)?);
                 }
-                Some(Err(error)) => passing(error)?,
+                Some(Err(error)) => passing(error, &self.silence)?,
                 None => return Ok(wishes),
             }
             if wishes.len() >= self.most || bytes >= BATCH_BYTES {

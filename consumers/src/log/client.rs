@@ -11,6 +11,14 @@ pub struct Kafka {
     pub client_id: String,
 }
 
+impl Kafka {
+    /// As a process of ours: its role and its number, by which an operator finds it on its host.
+    pub fn of(role: &str, bootstrap: &str) -> Self {
+        let client_id = format!("jangbu-{role}-{}", std::process::id());
+        Self { bootstrap: bootstrap.to_owned(), client_id }
+    }
+}
+
 /// The group of the command handlers of a context.
 pub fn group_of_handler(context: &str) -> String {
     format!("jangbu-{context}-handler")

@@ -1,7 +1,10 @@
 //! Where the log ends now, for whoever tells its readers how far behind they are.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -13,13 +16,20 @@ use rdkafka::{
     error::KafkaError,
 };
 use schemas::Topic;
+use tokio::sync::watch;
 
 use super::client::Kafka;
 use crate::shutdown::Shutdown;
 
-/// The first and last stable offsets of some topics, refreshed every so often.
-#[derive(Clone, Default)]
-pub struct Ends(Arc<DashMap<(&'static str, i32), Bounds>>);
+/// The first and last stable offsets of some topics, refreshed every so often, and when asked to.
+#[derive(Clone)]
+pub struct Ends {
+    bounds: Arc<DashMap<(&'static str, i32), Bounds>>,
+    /// When the last look began whose answer is there.
+    looked: Arc<watch::Sender<Option<Instant>>>,
+    /// Asks for a look at once; one wish may wait while another is looked for.
+    wake: SyncSender<()>,
+}
 
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -40,30 +50,45 @@ impl Ends {
         shutdown: Shutdown,
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
         let client: BaseConsumer = kafka.asking("read_committed").create()?;
-        let (ends, topics) = (Self::default(), topics.to_vec());
-        let watched = ends.clone();
+        let (wake, woken): (_, Receiver<()>) = sync_channel(1);
+        let looked = Arc::new(watch::Sender::new(None));
+        let ends = Self { bounds: Arc::default(), looked, wake };
+        let (watched, topics) = (ends.clone(), topics.to_vec());
         let run = move || {
             while !shutdown.requested() {
                 watched.refresh(&client, &topics);
-                shutdown.sleep(every);
+                // A wish or the time: both mean the next look.
+                let _ = woken.recv_timeout(every);
             }
         };
         Ok((ends, thread::Builder::new().name("ends".to_owned()).spawn(run)?))
     }
 
+    /// Waits until the brokers have told of everything from before this call; for ever, where they do
+    /// not.
+    pub async fn look_again(&self) {
+        let asked = Instant::now();
+        let mut looked = self.looked.subscribe();
+        // Refused where a look is asked for already: it begins after this one was.
+        let _ = self.wake.try_send(());
+        if looked.wait_for(|at| at.is_some_and(|at| at > asked)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The offset after the last readable record, if the broker has told it yet.
     pub fn end(&self, topic: &'static str, partition: i32) -> Option<i64> {
-        self.0.get(&(topic, partition)).map(|bounds| bounds.end)
+        self.bounds.get(&(topic, partition)).map(|bounds| bounds.end)
     }
 
     /// The offset of the first record that is still kept, if the broker has told it yet.
     pub fn start(&self, topic: &'static str, partition: i32) -> Option<i64> {
-        self.0.get(&(topic, partition)).map(|bounds| bounds.start)
+        self.bounds.get(&(topic, partition)).map(|bounds| bounds.start)
     }
 
     /// When the broker last told the bounds of the partition.
     pub fn seen(&self, topic: &'static str, partition: i32) -> Option<Instant> {
-        self.0.get(&(topic, partition)).map(|bounds| bounds.seen)
+        self.bounds.get(&(topic, partition)).map(|bounds| bounds.seen)
     }
 
     /// How many records stand between `next` and the end. The marker that ends a transaction takes
@@ -87,9 +112,10 @@ impl Ends {
             };
             if let (Some(start), Some(end)) = (at(&starts), at(&ends)) {
                 let bounds = Bounds { start, end, seen: asked };
-                self.0.insert((topic.name, partition), bounds);
+                self.bounds.insert((topic.name, partition), bounds);
             }
         }
+        self.looked.send_replace(Some(asked));
     }
 }
 

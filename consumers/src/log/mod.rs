@@ -8,6 +8,7 @@ mod outcomes;
 mod ownership;
 mod reader;
 mod record;
+mod silence;
 mod tail;
 mod transaction;
 
@@ -16,8 +17,9 @@ pub use command_log::{AppendError, CommandLog, Position};
 pub use ends::Ends;
 pub use outcomes::follow as follow_outcomes;
 pub use ownership::{Change, Member, Ownership};
-pub(crate) use reader::passing;
 pub use reader::{Polled, Reader};
+pub(crate) use reader::{READING, passing};
 pub use record::{Decoder, MessageHeaders, key_of, to_kafka};
+pub(crate) use silence::Silence;
 pub use tail::{Bounds, Tail};
 pub use transaction::{CommitError, Delivered, Outgoing, TransactionWriter};

@@ -12,8 +12,11 @@ use rdkafka::{
 };
 use schemas::{OUTCOMES, Outcome, Records};
 
-use super::{client::Kafka, reader::lost_position, record::Decoder};
+use super::{client::Kafka, reader::lost_position, record::Decoder, silence::Silence};
 use crate::shutdown::Shutdown;
+
+/// What is told of while the log does not answer.
+const READING: &str = "reading outcomes";
 
 /// Follows partition `partition` of the outcomes from its present end on, and hands each to
 /// `on_outcome`. Returns once the end is known, so that no later outcome is missed.
@@ -33,15 +36,22 @@ pub fn follow(
         .with_context(|| format!("reading the end of {} {partition}", OUTCOMES.name))?;
     assign(&consumer, partition, end)?;
     let run = move || {
+        let silence = Silence::default();
         while !shutdown.requested() {
             match consumer.poll(Duration::from_millis(100)) {
                 None => {}
-                Some(Ok(message)) => match read(&decoder, message.payload().unwrap_or_default()) {
-                    Ok(Some(outcome)) => on_outcome(outcome),
-                    Ok(None) => tracing::warn!(offset = message.offset(), "not an outcome"),
-                    Err(error) => tracing::warn!(%error, "an outcome could not be read"),
-                },
-                Some(Err(error)) => rejoin(&consumer, partition, &error),
+                Some(Ok(message)) => {
+                    silence.record(READING);
+                    match read(&decoder, message.payload().unwrap_or_default()) {
+                        Ok(Some(outcome)) => on_outcome(outcome),
+                        Ok(None) => tracing::warn!(offset = message.offset(), "not an outcome"),
+                        Err(error) => tracing::warn!(%error, "an outcome could not be read"),
+                    }
+                }
+                Some(Err(error)) => {
+                    silence.error(&error, READING);
+                    rejoin(&consumer, partition, &error);
+                }
             }
         }
     };
@@ -61,7 +71,6 @@ fn assign(consumer: &BaseConsumer, partition: i32, offset: i64) -> anyhow::Resul
 /// A position that retention has overtaken is left behind: outcomes are hints, and whoever missed
 /// one asks for the command's status.
 fn rejoin(consumer: &BaseConsumer, partition: i32, error: &rdkafka::error::KafkaError) {
-    tracing::warn!(%error, "reading outcomes");
     if lost_position(error) {
         let end = consumer.fetch_watermarks(OUTCOMES.name, partition, Duration::from_secs(5));
         if let Ok((_, end)) = end

@@ -20,16 +20,21 @@ use super::{
     native,
     ownership::{Change, Member, Ownership},
     record::Decoder,
+    silence::Silence,
 };
 
 /// How much of the log one poll may bring into memory.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// What is told of while the log does not answer.
+pub(crate) const READING: &str = "reading the log";
 
 /// Follows the log for one group.
 pub struct Reader {
     member: Member,
     topics: Vec<Topic>,
     decoder: Decoder,
+    silence: Silence,
 }
 
 /// What a poll brought.
@@ -56,7 +61,7 @@ impl Reader {
         let first = topics.first().context("a reader needs a topic")?;
         let member: Member = kafka.follower(group).create_with_context(Ownership::default())?;
         member.subscribe(&[first.name])?;
-        Ok(Self { member, topics: topics.to_vec(), decoder })
+        Ok(Self { member, topics: topics.to_vec(), decoder, silence: Silence::default() })
     }
 
     /// The ids of the topics, in their order; a topic made anew has another one.
@@ -117,10 +122,11 @@ impl Reader {
             }
             match message {
                 Some(Ok(message)) => {
+                    self.silence.record(READING);
                     bytes += message.payload_len();
                     records.push(self.decoder.logged(&message)?);
                 }
-                Some(Err(error)) => passing(error)?,
+                Some(Err(error)) => passing(error, &self.silence)?,
                 None if records.is_empty() && Instant::now() < deadline => {}
                 None => return Ok(Polled::Records(records)),
             }
@@ -132,14 +138,14 @@ impl Reader {
 }
 
 /// librdkafka mends lost connections by itself; a lost position it leaves to us.
-pub(crate) fn passing(error: KafkaError) -> anyhow::Result<()> {
+pub(crate) fn passing(error: KafkaError, silence: &Silence) -> anyhow::Result<()> {
     if lost_position(&error) {
         return Err(error).context("the position is outside the log");
     }
     if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
         return Err(error.into());
     }
-    tracing::warn!(%error, "reading the log");
+    silence.error(&error, READING);
     Ok(())
 }
 

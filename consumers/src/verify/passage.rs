@@ -39,10 +39,10 @@ pub(super) fn read(
     partition: i32,
     checks: &mut Checks,
 ) -> anyhow::Result<Passage> {
-    let decided = observer.decided()?[usize::try_from(partition)?];
+    let decided = observer.log.decided()?[usize::try_from(partition)?];
     let decisions = settled(observer, CATALOG.decisions.name, partition)?;
     let events = settled(observer, CATALOG.events.name, partition)?;
-    let commands = observer.tail.bounds(CATALOG.commands.name, partition)?;
+    let commands = observer.log.tail.bounds(CATALOG.commands.name, partition)?;
     // Nothing was deleted yet, so every decision must have its command.
     let complete = commands.next == 0;
     let mut reading = Reading { observer, partition, records: 0 };
@@ -66,9 +66,9 @@ pub(super) fn read(
 
 /// The bounds of a topic, once what was open when it was asked is settled.
 fn settled(observer: &Observer, topic: &str, partition: i32) -> anyhow::Result<Bounds> {
-    let high = observer.tail.high_watermark(topic, partition)?;
-    observer.tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
-    observer.tail.bounds(topic, partition)
+    let high = observer.log.tail.high_watermark(topic, partition)?;
+    observer.log.tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
+    observer.log.tail.bounds(topic, partition)
 }
 
 /// A command whose headers say whose it is gets a decision, even if the rest cannot be read.
@@ -116,7 +116,7 @@ impl Reading<'_> {
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (partition, deadline) = (self.partition, Instant::now() + READING);
-        self.observer.tail.read(topic, partition, bounds, deadline, |message| {
+        self.observer.log.tail.read(topic, partition, bounds, deadline, |message| {
             // What was appended since the bounds were taken belongs to a later look.
             if message.offset() < bounds.end {
                 self.records += 1;

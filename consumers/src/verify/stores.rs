@@ -124,8 +124,8 @@ fn covers(
 ) -> anyhow::Result<bool> {
     let stored = checkpoint::read(&observer.db, projection, version, partition);
     let next = observer.runtime.block_on(stored)?.map_or(0, |at| at.next(topic));
-    let unread = observer.unread(topic, partition, Bounds { next, end })?;
-    Ok(unread.is_none() && observer.tail.bounds(topic, partition)?.end == end)
+    let unread = observer.log.unread(topic, partition, Bounds { next, end })?;
+    Ok(unread.is_none() && observer.log.tail.bounds(topic, partition)?.end == end)
 }
 
 /// What the stores hold of some aggregates.

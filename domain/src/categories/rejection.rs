@@ -1,7 +1,7 @@
 //! Why a command to the category tree is refused.
 
 use super::{DEEPEST, MOST};
-use crate::{CategoryId, Refusal};
+use crate::CategoryId;
 
 /// Why a command to the category tree is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,19 +38,15 @@ pub enum Rejection {
     TreeFull,
 }
 
-impl Refusal for Rejection {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound => "CATEGORY_NOT_FOUND",
-            Self::Retired => "CATEGORY_RETIRED",
-            Self::UnknownParent(_) => "CATEGORY_PARENT_NOT_FOUND",
-            Self::IdTaken(_) => "CATEGORY_ID_TAKEN",
-            Self::BlankName => "BLANK_NAME",
-            Self::DuplicateName(_) => "DUPLICATE_CATEGORY_NAME",
-            Self::Cycle => "CATEGORY_CYCLE",
-            Self::TooDeep => "CATEGORY_TOO_DEEP",
-            Self::HasChildren => "CATEGORY_HAS_CHILDREN",
-            Self::TreeFull => "CATEGORY_TREE_FULL",
-        }
-    }
+refusal_codes! {
+    Rejection::NotFound => "CATEGORY_NOT_FOUND",
+    Rejection::Retired => "CATEGORY_RETIRED",
+    Rejection::UnknownParent(_) => "CATEGORY_PARENT_NOT_FOUND",
+    Rejection::IdTaken(_) => "CATEGORY_ID_TAKEN",
+    Rejection::BlankName => "BLANK_NAME",
+    Rejection::DuplicateName(_) => "DUPLICATE_CATEGORY_NAME",
+    Rejection::Cycle => "CATEGORY_CYCLE",
+    Rejection::TooDeep => "CATEGORY_TOO_DEEP",
+    Rejection::HasChildren => "CATEGORY_HAS_CHILDREN",
+    Rejection::TreeFull => "CATEGORY_TREE_FULL",
 }

@@ -52,7 +52,7 @@ pub struct RegisterProduct {
     /// The seller, where the mall has more than one.
     #[serde(default)]
     pub partner_id: Option<PartnerId>,
-    /// The product's own number at its seller: registering the same one again finds the same product.
+    /// The product's own number at its seller. One product has it: another registration of it is refused, and an upsert finds it.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 100)]
     pub external_id: Option<String>,

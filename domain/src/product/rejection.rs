@@ -1,7 +1,7 @@
 //! Why a command to a product is refused.
 
 use super::{Approval, MOST_CATEGORIES, MOST_SKUS, MOST_SKUS_EVER, SaleState};
-use crate::{CategoryId, Currency, Refusal, SkuId, Timestamp};
+use crate::{CategoryId, Currency, SkuId, Timestamp};
 
 /// Why a command to a product is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,36 +114,32 @@ pub enum Rejection {
     },
 }
 
-impl Refusal for Rejection {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyRegistered => "PRODUCT_ALREADY_REGISTERED",
-            Self::NotFound => "PRODUCT_NOT_FOUND",
-            Self::BlankName => "BLANK_NAME",
-            Self::NegativePrice(_) => "NEGATIVE_PRICE",
-            Self::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
-            Self::NoSku => "NO_SKU",
-            Self::DuplicateSkuCode(_) => "DUPLICATE_SKU_CODE",
-            Self::DuplicateSkuChoices(_) => "DUPLICATE_SKU_CHOICES",
-            Self::SkuChoicesMismatch(_) => "SKU_CHOICES_MISMATCH",
-            Self::DuplicateOption(_) => "DUPLICATE_OPTION",
-            Self::InvalidImage(_) => "INVALID_IMAGE",
-            Self::TooManySkus => "TOO_MANY_SKUS",
-            Self::UnknownSku(_) => "SKU_NOT_FOUND",
-            Self::SkuCodeRetired(_) => "SKU_CODE_RETIRED",
-            Self::SkuChoicesChanged(_) => "SKU_CHOICES_CHANGED",
-            Self::LastSku => "LAST_SKU",
-            Self::OptionsChanged => "OPTIONS_CHANGED",
-            Self::IdentityChanged => "IDENTITY_CHANGED",
-            Self::TooManyCategories => "TOO_MANY_CATEGORIES",
-            Self::DuplicateCategory(_) => "DUPLICATE_CATEGORY",
-            Self::InvalidSalePeriod => "INVALID_SALE_PERIOD",
-            Self::ApprovalUnreachable { .. } => "APPROVAL_UNREACHABLE",
-            Self::SaleStateUnreachable { .. } => "SALE_STATE_UNREACHABLE",
-            Self::NotApproved(_) => "NOT_APPROVED",
-            Self::BlankReason => "BLANK_REASON",
-            Self::Stale { .. } => "STALE",
-            Self::TooLong { .. } => "TOO_LONG",
-        }
-    }
+refusal_codes! {
+    Rejection::AlreadyRegistered => "PRODUCT_ALREADY_REGISTERED",
+    Rejection::NotFound => "PRODUCT_NOT_FOUND",
+    Rejection::BlankName => "BLANK_NAME",
+    Rejection::NegativePrice(_) => "NEGATIVE_PRICE",
+    Rejection::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
+    Rejection::NoSku => "NO_SKU",
+    Rejection::DuplicateSkuCode(_) => "DUPLICATE_SKU_CODE",
+    Rejection::DuplicateSkuChoices(_) => "DUPLICATE_SKU_CHOICES",
+    Rejection::SkuChoicesMismatch(_) => "SKU_CHOICES_MISMATCH",
+    Rejection::DuplicateOption(_) => "DUPLICATE_OPTION",
+    Rejection::InvalidImage(_) => "INVALID_IMAGE",
+    Rejection::TooManySkus => "TOO_MANY_SKUS",
+    Rejection::UnknownSku(_) => "SKU_NOT_FOUND",
+    Rejection::SkuCodeRetired(_) => "SKU_CODE_RETIRED",
+    Rejection::SkuChoicesChanged(_) => "SKU_CHOICES_CHANGED",
+    Rejection::LastSku => "LAST_SKU",
+    Rejection::OptionsChanged => "OPTIONS_CHANGED",
+    Rejection::IdentityChanged => "IDENTITY_CHANGED",
+    Rejection::TooManyCategories => "TOO_MANY_CATEGORIES",
+    Rejection::DuplicateCategory(_) => "DUPLICATE_CATEGORY",
+    Rejection::InvalidSalePeriod => "INVALID_SALE_PERIOD",
+    Rejection::ApprovalUnreachable { .. } => "APPROVAL_UNREACHABLE",
+    Rejection::SaleStateUnreachable { .. } => "SALE_STATE_UNREACHABLE",
+    Rejection::NotApproved(_) => "NOT_APPROVED",
+    Rejection::BlankReason => "BLANK_REASON",
+    Rejection::Stale { .. } => "STALE",
+    Rejection::TooLong { .. } => "TOO_LONG",
 }

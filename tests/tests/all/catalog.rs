@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{Client, client::Answer, load::history, samples};
 use uuid::Uuid;
@@ -115,6 +116,36 @@ pub(crate) async fn the_category_tree_stays_a_tree(world: &mut World) -> Result<
     let token = answer.header("consistency-token")?;
     let shown = client.see(&format!("/products/{id}"), &token).await?;
     ensure!(shown.text("/category_ids/0")? == ids[2], "{shown:?}");
+    Ok(())
+}
+
+pub(crate) async fn what_was_registered_a_moment_ago_can_be_named(world: &mut World) -> Result<()> {
+    let client = &world.client;
+    for round in 0..30 {
+        let mut product = samples::plain("방금 등록한 것");
+        product["brand_id"] = json!(numbered(client, "/brands", "새 상표").await?);
+        product["partner_id"] = json!(numbered(client, "/partners", "새 상점").await?);
+        let category = Uuid::now_v7().to_string();
+        let body = json!({"category_id": category, "name": format!("새 분류 {category}")});
+        post(client, "/categories", body).await?.expect(200)?;
+        product["category_ids"] = json!([category]);
+        let answer = post(client, "/products", product.clone()).await?;
+        ensure!(answer.status == 201, "{round}: {answer:?}");
+        product["brand_id"] = json!(Uuid::now_v7());
+        let refused = post(client, "/products", product).await?.expect(422)?;
+        ensure!(refused.text("/code")? == "UNKNOWN_REFERENCE", "{refused:?}");
+        ensure!(refused.body["errors"].as_array().is_some_and(|all| all.len() == 1), "{refused:?}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_command_without_fields_needs_no_body(world: &mut World) -> Result<()> {
+    let client = &world.client;
+    let brand = numbered(client, "/brands", "접는 상표").await?;
+    let bare = |path: String| client.request(Method::POST, &path);
+    bare(format!("/brands/{brand}/retire")).send().await?.expect(200)?;
+    let refused = bare(format!("/brands/{brand}/rename")).send().await?.expect(422)?;
+    ensure!(refused.text("/errors/0/pointer")? == "/name", "{refused:?}");
     Ok(())
 }
 

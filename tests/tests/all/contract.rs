@@ -23,6 +23,17 @@ pub(crate) fn the_api_is_described_as_committed() -> Result<()> {
     Ok(())
 }
 
+/// `make errors` rewrites it.
+pub(crate) fn the_error_codes_are_listed_as_committed() -> Result<()> {
+    let path = root().join("docs/errors.md");
+    if std::env::var_os("JANGBU_REWRITE").is_some() {
+        fs::write(&path, api::errors())?;
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    ensure!(committed == api::errors(), "the error codes have changed: run `make errors`");
+    Ok(())
+}
+
 pub(crate) async fn the_api_describes_itself(world: &mut World) -> Result<()> {
     let client = &world.client;
     let served = client.open("/openapi.json").send().await?.expect(200)?;
@@ -30,6 +41,14 @@ pub(crate) async fn the_api_describes_itself(world: &mut World) -> Result<()> {
     ensure!(served.text("/openapi")?.starts_with("3.1"));
     let page = client.open("/docs").send().await?.expect(200)?;
     ensure!(page.header("content-type")?.starts_with("text/html"));
+    // The address that a problem gives as its type is on the page.
+    let refused = client.get("/nowhere").send().await?.expect(404)?;
+    let (path, anchor) = refused.text("/type")?.split_once('#').map_or_else(
+        || (String::new(), String::new()),
+        |(path, anchor)| (path.to_owned(), anchor.to_owned()),
+    );
+    let page = reqwest::get(format!("{}{path}", world.fleet.base())).await?.text().await?;
+    ensure!(page.contains(&format!("id=\"{anchor}\"")), "{path} does not name {anchor}");
     ensure!(client.open("/health/live").send().await?.status == 200);
     client.open("/metrics").send().await?.expect(200).map(drop)
 }

@@ -34,8 +34,7 @@ async fn main() -> Result<()> {
         outcome = measure(&stack, &words) => outcome,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
-    stack.clean()?;
-    outcome
+    outcome.and(stack.clean())
 }
 
 async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {

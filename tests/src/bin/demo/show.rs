@@ -1,66 +1,30 @@
-//! Shows the whole at work: servers, processes, 300 products over HTTP, and what became of them.
-//! Again it is quick and changes nothing. `demo run` only starts everything.
-
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
+//! 300 products over HTTP, and what became of them.
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    io::{IsTerminal, stdin},
-    net::TcpStream,
-    time::{Duration, Instant},
+    fs,
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use domain::Timestamp;
 use serde_json::{Value, json};
-use tests::{Client, Fleet, Role, Stack, stack::root};
-use tokio::{signal::ctrl_c, task::JoinSet};
+use tests::{
+    Client,
+    process::{self, Settings},
+    stack::root,
+};
+use tokio::task::JoinSet;
 
-const STACK: &str = "dev";
-const PORT: u16 = 8080;
 const AT_ONCE: usize = 16;
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let mut interrupted = std::pin::pin!(ctrl_c());
-    let was_up = Stack::is_up(STACK);
-    let stack = Stack::up(STACK)?;
-    let offset = env::var("JANGBU_PORT_OFFSET").ok().and_then(|text| text.parse().ok());
-    let port = PORT + offset.unwrap_or(0);
-    let taken = TcpStream::connect(("127.0.0.1", port)).is_ok();
-    ensure!(!taken, "port {port} is taken: end what listens there, or set JANGBU_PORT_OFFSET");
-    let fleet = Fleet::start(&stack.addresses, Some(port)).await?;
-    let shown = async {
-        if env::args().nth(1).as_deref() != Some("run") {
-            show(&fleet).await?;
-        }
-        addresses(&fleet, &stack)?;
-        let stays = stdin().is_terminal() && env::var_os("DEMO_EXIT").is_none();
-        if stays {
-            println!("\nCtrl-C ends it.");
-            std::future::pending::<()>().await;
-        }
-        anyhow::Ok(())
-    };
-    let outcome = tokio::select! {
-        outcome = shown => outcome,
-        _ = &mut interrupted => Ok(()),
-    };
-    println!("\nstopping");
-    fleet.stop().await?;
-    if !was_up {
-        stack.down()?;
-    }
-    outcome
-}
-
-async fn show(fleet: &Fleet) -> Result<()> {
-    let client = fleet.client()?;
+/// Sells, and tells what happened; `settings` are those of the processes.
+pub(crate) async fn show(client: Client, settings: &Settings) -> Result<()> {
     let products = products()?;
     let first = &products[0];
     write(&client, products.clone()).await?;
     let id = change_prices(&client, first).await?;
-    let (_, status) = fleet.jangbu(&["status"])?;
+    let (_, status) = process::run("jangbu", &["status"], settings)?;
     println!("\n{status}");
     for words in ["청소기", "cotton shirt", "캠핑 의자"] {
         search(&client, words).await?;
@@ -75,7 +39,7 @@ fn products() -> Result<Vec<Value>> {
 
 /// Registers all, several at once, then waits until the last is in MySQL and in the search.
 async fn write(client: &Client, products: Vec<Value>) -> Result<()> {
-    let (count, begin) = (products.len(), Instant::now());
+    let (count, begin, since) = (products.len(), Instant::now(), SystemTime::now());
     let (mut under_way, mut answers) = (JoinSet::new(), Vec::new());
     for product in products {
         if under_way.len() == AT_ONCE {
@@ -90,25 +54,50 @@ async fn write(client: &Client, products: Vec<Value>) -> Result<()> {
     answers.extend(under_way.join_all().await.into_iter().map(Ok));
     let took = begin.elapsed();
     // A read that shows the last write of a partition shows all before it.
-    let mut last = BTreeMap::new();
+    let mut last: BTreeMap<String, (u64, String, String, Value)> = BTreeMap::new();
     for answer in answers {
         let answer = answer??.expect(201)?;
         let token = answer.header("consistency-token")?;
         let (partition, offset) = token.rsplit_once('.').context("not a token")?;
-        let at = (offset.parse::<u64>()?, answer.text("/id")?, token.clone());
-        let newest = last.entry(partition.to_owned()).or_insert_with(|| at.clone());
-        *newest = at.max(newest.clone());
+        let at = (offset.parse::<u64>()?, answer.text("/id")?, token.clone(), answer.body);
+        match last.get(partition) {
+            Some((newest, ..)) if *newest >= at.0 => {}
+            _ => drop(last.insert(partition.to_owned(), at)),
+        }
     }
-    println!("\n{count} products registered in {took:.1?}: {:.0}/s", rate(count, took));
-    for (_, id, token) in last.values() {
+    if are_repeats(client, last.values().map(|(.., body)| body), since).await? {
+        println!("\n{count} products were there already: each request got its first answer again");
+    } else {
+        println!("\n{count} products registered in {took:.1?}: {:.0}/s", rate(count, took));
+    }
+    for (_, id, token, _) in last.values() {
         client.see(&format!("/products/{id}"), token).await?;
     }
     println!("all of them in MySQL after {:.1?}", begin.elapsed());
-    for (_, _, token) in last.values() {
+    for (_, _, token, _) in last.values() {
         client.find("청소기", token).await?;
     }
     println!("all of them in the search after {:.1?}", begin.elapsed());
     Ok(())
+}
+
+/// Whether the newest decisions are all from before `since`, or changed nothing.
+async fn are_repeats(
+    client: &Client,
+    newest: impl Iterator<Item = &Value>,
+    since: SystemTime,
+) -> Result<bool> {
+    let since = i64::try_from(since.duration_since(SystemTime::UNIX_EPOCH)?.as_millis())?;
+    for answer in newest.filter(|answer| answer["verdict"] != "UNCHANGED") {
+        let path = format!("/commands/{}", text(&answer["command_id"]));
+        let command = client.get(&path).send().await?;
+        // A new one may not be in the read model yet.
+        let Ok(at) = command.text("/decided_at") else { return Ok(false) };
+        if at.parse::<Timestamp>()?.0 >= since {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The prices of an autumn sale, for a product that shall have a history.
@@ -145,27 +134,6 @@ async fn tell_history(client: &Client, id: &str) -> Result<()> {
         let (version, at, kind) =
             (text(&entry["version"]), text(&entry["at"]), text(&entry["type"]));
         println!("    {version}  {at}  {kind:<34} {}", text(&entry["data"]["list_price"]["minor"]));
-    }
-    Ok(())
-}
-
-fn addresses(fleet: &Fleet, stack: &Stack) -> Result<()> {
-    let base = fleet.base();
-    println!("\n{:<14} {base}/docs  (key: demo-key)", "API");
-    println!("{:<14} {base}/openapi.json", "");
-    println!("{:<14} {base}/v1/demo/search?q=청소기", "");
-    println!("{:<14} {base}/metrics", "metrics");
-    for role in Role::ALL.into_iter().filter(|role| *role != Role::Api) {
-        let at = fleet.metrics(role).unwrap_or_default();
-        println!("{:<14} {at}  ({})", "", role.binary());
-    }
-    for (name, key) in [
-        ("Kafka", "JANGBU_KAFKA"),
-        ("registry", "JANGBU_REGISTRY"),
-        ("MySQL", "JANGBU_MYSQL"),
-        ("OpenSearch", "JANGBU_OPENSEARCH"),
-    ] {
-        println!("{name:<14} {}", stack.address(key)?);
     }
     Ok(())
 }

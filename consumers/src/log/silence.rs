@@ -1,0 +1,59 @@
+//! A log that does not answer, told of without flooding ours.
+
+use std::{
+    cell::Cell,
+    fmt::Display,
+    time::{Duration, Instant},
+};
+
+/// How often the same silence is told of, at most.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What one reader has told of its errors. librdkafka repeats them many times a second for as long
+/// as a broker is away.
+#[derive(Default)]
+pub(crate) struct Silence {
+    told: Cell<Option<Instant>>,
+    lasts: Cell<bool>,
+}
+
+impl Silence {
+    /// Notes an error, and tells of it unless it did so a moment ago.
+    pub(crate) fn error(&self, error: &dyn Display, what: &str) {
+        if self.is_due(Instant::now()) {
+            tracing::warn!(%error, "{what}: no answer; it is tried on and on");
+        }
+    }
+
+    /// Notes a record, and tells that the silence is over where it was told of.
+    pub(crate) fn record(&self, what: &str) {
+        if self.lasts.replace(false) {
+            tracing::info!("{what}: records come again");
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        if self.told.get().is_some_and(|told| now.duration_since(told) < AGAIN) {
+            return false;
+        }
+        self.told.set(Some(now));
+        self.lasts.set(true);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_told_when_it_begins_and_then_every_so_often() {
+        let (silence, begin) = (Silence::default(), Instant::now());
+        let told: Vec<u64> =
+            (0..=70).filter(|at| silence.is_due(begin + Duration::from_secs(*at))).collect();
+        assert_eq!(told, [0, 30, 60]);
+        assert!(silence.lasts.get());
+        silence.record("reading");
+        assert!(!silence.lasts.get());
+    }
+}
