@@ -58,9 +58,6 @@ impl Kafka {
             .set("enable.auto.offset.store", "false")
             .set("fetch.min.bytes", "1")
             .set("fetch.wait.max.ms", "100")
-            // Nothing is fetched while something waits to be taken: what gathers meanwhile costs the
-            // brokers one answer, and not one for each transaction in it.
-            .set("queued.min.messages", "1")
             // The default of 1000 stalls a drained queue for a second.
             .set("fetch.queue.backoff.ms", "1")
             // Prefetch is what a backlog costs in memory; the default is 64 MiB.
@@ -72,7 +69,12 @@ impl Kafka {
     /// A member that feeds a projection, batch by batch, and need not hear of a record at once.
     pub fn follower(&self, group: &str) -> ClientConfig {
         let mut config = self.member(group);
-        config.set("fetch.queue.backoff.ms", "10");
+        config
+            .set("fetch.queue.backoff.ms", "10")
+            // Nothing is fetched while a few wait to be taken: what gathers meanwhile costs the
+            // brokers one answer, and not one for each transaction in it. Not 1: whatever else
+            // stands in the queue would then stop the fetching too.
+            .set("queued.min.messages", "16");
         config
     }
 
