@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi asyncapi
 
 help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
@@ -19,7 +19,8 @@ help: ; @printf '%s\n' \
 	'make lint     clippy, warnings are errors' \
 	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
 	'make avro     rewrite the committed schemas after a change of the types' \
-	'make openapi  rewrite the committed description of the API'
+	'make openapi  rewrite the committed description of the API' \
+	'make asyncapi rewrite the committed description of the topics, and docs/events.md'
 
 demo:
 	@cargo build --workspace --bins
@@ -59,6 +60,9 @@ avro:
 
 openapi:
 	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_api_is_described
+
+asyncapi:
+	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv
