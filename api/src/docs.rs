@@ -14,6 +14,9 @@ const PAGE: &str = include_str!("docs.html");
 const ONLY_OURS: &str =
     "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+/// What `make asyncapi` made of the topics and the types.
+const TOPICS: &str = include_str!("../../docs/asyncapi.json");
+
 /// The routes.
 pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
     // Not through `Value`, which would lose the order in which the contract is told.
@@ -22,7 +25,11 @@ pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) }
     };
-    Router::new().route("/openapi.json", get(json)).route("/docs", get(page))
+    let topics = async || ([(header::CONTENT_TYPE, "application/json")], TOPICS);
+    Router::new()
+        .route("/openapi.json", get(json))
+        .route("/asyncapi.json", get(topics))
+        .route("/docs", get(page))
 }
 
 async fn page() -> impl IntoResponse {

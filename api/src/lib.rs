@@ -15,6 +15,7 @@ mod identity;
 mod openapi;
 mod problem;
 mod products;
+mod quota;
 mod request;
 mod route;
 mod search;

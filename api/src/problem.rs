@@ -97,6 +97,9 @@ pub(crate) enum ApiError {
     /// The search engine does not answer.
     #[error("the search does not answer; ask again")]
     SearchUnavailable(#[source] anyhow::Error),
+    /// The key has sent more requests than it may.
+    #[error("the key sends more requests than it may; wait as Retry-After says")]
+    RateLimited,
     /// Too many requests are under way.
     #[error("too many requests are under way; ask again")]
     Overloaded,
@@ -180,6 +183,7 @@ impl ApiError {
             Self::LogUnavailable(_) => (S::SERVICE_UNAVAILABLE, "LOG_UNAVAILABLE"),
             Self::ReadModelUnavailable(_) => (S::SERVICE_UNAVAILABLE, "READ_MODEL_UNAVAILABLE"),
             Self::SearchUnavailable(_) => (S::SERVICE_UNAVAILABLE, "SEARCH_UNAVAILABLE"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "OVERLOADED"),
             Self::TimedOut => (S::SERVICE_UNAVAILABLE, "TIMED_OUT"),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL"),
@@ -240,7 +244,9 @@ impl IntoResponse for ApiError {
         set(header::CONTENT_TYPE, "application/problem+json");
         match status {
             StatusCode::UNAUTHORIZED => set(header::WWW_AUTHENTICATE, "Bearer"),
-            StatusCode::SERVICE_UNAVAILABLE => set(header::RETRY_AFTER, "1"),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                set(header::RETRY_AFTER, "1");
+            }
             _ => {}
         }
         response

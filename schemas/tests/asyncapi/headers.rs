@@ -38,6 +38,7 @@ impl Holds {
 }
 
 /// A header: its name, its JSON schema format, whether every message has it, and its meaning.
+#[derive(Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) name: &'static str,
     format: Option<&'static str>,
