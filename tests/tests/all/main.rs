@@ -12,6 +12,7 @@ mod bad_requests;
 mod catalog;
 mod contract;
 mod engine;
+mod evolution;
 mod foreign;
 mod kills;
 mod once;
@@ -58,6 +59,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers contract::applying_topics_again_changes_nothing),
         trial!(on_servers contract::the_api_describes_itself),
         trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
+        trial!(on_servers evolution::a_hundred_changes_are_judged_rightly),
         trial!(on_servers engine::of_two_first_owners_one_goes_on),
         trial!(on_servers engine::a_zombie_writes_nothing),
         trial!(on_servers engine::whoever_waits_for_the_lock_finds_the_checkpoint_moved),
