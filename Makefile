@@ -8,6 +8,8 @@ include deploy/local/stack.mk
 
 .PHONY: help demo run test bench build fmt lint deny ci avro openapi asyncapi
 
+QUICKSTART := docs/quickstart/java
+
 help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
 	'make run      start everything, until Ctrl-C' \
@@ -30,7 +32,7 @@ run:
 	@cargo build --workspace --bins
 	@cargo run --quiet --package tests --bin demo run
 
-test: build .venv/installed
+test: build .venv/installed $(QUICKSTART)/target/installed
 	@cargo test --workspace --all-targets
 
 bench:
@@ -63,6 +65,11 @@ openapi:
 
 asyncapi:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
+
+# Once for each change of what it names, so that a later run needs no network.
+$(QUICKSTART)/target/installed: $(QUICKSTART)/pom.xml
+	@mvn -q -B -f $< dependency:copy-dependencies
+	@touch $@
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv

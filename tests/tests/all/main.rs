@@ -95,7 +95,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
         trial!(on_servers verify::everything_agrees),
-        trial!(on_servers foreign::a_stranger_decodes_every_event),
+        trial!(on_servers foreign::strangers_decode_every_event),
         trial!(on_servers verify::a_changed_row_is_found),
         trial!(on_servers verify::a_doubled_event_stops_its_partition_and_is_found),
     ]
