@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi asyncapi
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi asyncapi released
 
 QUICKSTART := docs/quickstart/java
 
@@ -22,7 +22,8 @@ help: ; @printf '%s\n' \
 	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
 	'make avro     rewrite the committed schemas after a change of the types' \
 	'make openapi  rewrite the committed description of the API' \
-	'make asyncapi rewrite the committed description of the topics, and docs/events.md'
+	'make asyncapi rewrite the committed description of the topics, and docs/events.md' \
+	'make released when a version is released: what its clients rely on from now on'
 
 demo:
 	@cargo build --workspace --bins
@@ -65,6 +66,9 @@ openapi:
 
 asyncapi:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
+
+released:
+	@JANGBU_RELEASE=1 cargo test --package tests --test all breaking::a_released
 
 # Once for each change of what it names, so that a later run needs no network.
 $(QUICKSTART)/target/installed: $(QUICKSTART)/pom.xml

@@ -9,8 +9,10 @@
 )]
 
 mod bad_requests;
+mod breaking;
 mod catalog;
 mod contract;
+mod described;
 mod engine;
 mod evolution;
 mod foreign;
@@ -56,6 +58,9 @@ fn tests() -> Vec<Trial> {
         trial!(on_paper tidy::comments_are_few_and_there),
         trial!(on_paper tidy::the_domain_is_pure),
         trial!(on_paper contract::the_api_is_described_as_committed),
+        trial!(on_paper described::the_description_is_openapi),
+        trial!(on_paper breaking::a_released_client_still_understands_the_api),
+        trial!(on_paper breaking::what_would_break_a_client_is_seen),
         trial!(on_servers contract::applying_topics_again_changes_nothing),
         trial!(on_servers contract::the_api_describes_itself),
         trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
@@ -87,6 +92,8 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
+        trial!(on_servers described::the_page_of_examples_is_true),
+        trial!(on_servers described::every_answer_is_as_described),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
