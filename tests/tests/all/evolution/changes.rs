@@ -56,6 +56,11 @@ pub(crate) const CHANGES: &[Change] = &[
         field["default"] = json!("unknown");
         Some(())
     }),
+    harmless("a default is another", |fields, dice| {
+        let list = |field: &Value| field.get("default").is_some_and(Value::is_array);
+        dice.pick_where(fields, list)?["default"] = json!(["unknown"]);
+        Some(())
+    }),
     // What was optional for all readers may go: they take their default.
     Change {
         what: "a field with a default is removed",
@@ -81,6 +86,10 @@ pub(crate) const CHANGES: &[Change] = &[
     }),
     harmful("a number becomes a wider one", |fields, dice| {
         dice.pick_where(fields, |field| field["type"] == "long")?["type"] = json!("double");
+        Some(())
+    }),
+    harmful("an int becomes a long", |fields, dice| {
+        dice.pick_where(fields, |field| field["type"] == "int")?["type"] = json!("long");
         Some(())
     }),
     harmful("a required text may be null", |fields, dice| {
