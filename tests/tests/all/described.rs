@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::{samples, stack::root};
+use tests::{Role, samples, stack::root};
 
 use crate::world::World;
 
@@ -88,6 +88,27 @@ pub(crate) async fn every_answer_is_as_described(world: &mut World) -> Result<()
     println!("{}", cases.trim());
     let count: usize = cases.trim().split(' ').next().unwrap_or_default().parse()?;
     ensure!(count > 100, "only {count} cases were tried: {printed}");
+    Ok(())
+}
+
+pub(crate) async fn a_key_that_asks_too_often_is_told_so(world: &mut World) -> Result<()> {
+    world.fleet.start_with(Role::Api, &[("JANGBU_RATE_LIMIT", "2")])?;
+    world.fleet.mend().await?;
+    let mut refused = None;
+    for _ in 0..20 {
+        let answer = world.client.get("/products").send().await?;
+        ensure!(answer.header("ratelimit-policy")? == "\"key\";q=2;w=1", "{answer:?}");
+        refused = refused.or((answer.status == 429).then_some(answer));
+    }
+    let refused = refused.context("twenty requests at once passed")?;
+    ensure!(refused.text("/code")? == "RATE_LIMITED" && refused.header("retry-after")? == "1");
+    ensure!(refused.header("ratelimit")? == "\"key\";r=0;t=1", "{refused:?}");
+    let other = world.client.with("other", "other-key").get("/products");
+    ensure!(other.send().await?.expect(200)?.header("ratelimit")?.contains("r=1"));
+    world.fleet.restart(Role::Api, None)?;
+    world.fleet.mend().await?;
+    let free = world.client.get("/products").send().await?.expect(200)?;
+    ensure!(free.header("ratelimit").is_err(), "{free:?}");
     Ok(())
 }
 

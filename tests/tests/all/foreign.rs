@@ -1,7 +1,7 @@
 //! Consumers that know Kafka, the registry and Avro, and nothing of this project: those of
 //! docs/quickstart, over every event of the run.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use tests::stack::root;
@@ -15,7 +15,8 @@ pub(crate) async fn strangers_decode_every_event(world: &mut World) -> Result<()
     ensure!(python.exists() && jars.exists(), "the quick starts are not set up: run `make test`");
     let mut in_python = Command::new(python);
     in_python.arg(quickstart.join("consumer.py"));
-    let mut in_java = Command::new("java");
+    let java = std::env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java"));
+    let mut in_java = Command::new(java.unwrap_or_else(|| PathBuf::from("java")));
     in_java.arg("-cp").arg(jars.join("*")).arg(quickstart.join("java/Consumer.java"));
     let counted = (count(world, in_python)?, count(world, in_java)?);
     println!("{}", counted.0);

@@ -94,6 +94,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
         trial!(on_servers described::the_page_of_examples_is_true),
         trial!(on_servers described::every_answer_is_as_described),
+        trial!(on_servers described::a_key_that_asks_too_often_is_told_so),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
