@@ -6,7 +6,9 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors asyncapi released
+
+QUICKSTART := docs/quickstart/java
 
 help: ; @printf '%s\n' \
 	'make demo     start everything, sell a few hundred products, show what happened' \
@@ -20,7 +22,9 @@ help: ; @printf '%s\n' \
 	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
 	'make avro     rewrite the committed schemas after a change of the types' \
 	'make openapi  rewrite the committed description of the API' \
-	'make errors   rewrite the committed list of error codes'
+	'make errors   rewrite the committed list of error codes' \
+	'make asyncapi rewrite the committed description of the topics, and docs/events.md' \
+	'make released when a version is released: what its clients rely on from now on'
 
 demo:
 	@cargo build --workspace --bins
@@ -30,7 +34,7 @@ run:
 	@cargo build --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/debug/demo run
 
-test: build .venv/installed
+test: build .venv/installed $(QUICKSTART)/target/installed
 	@cargo test --workspace --all-targets
 
 bench:
@@ -63,6 +67,17 @@ openapi:
 
 errors:
 	@JANGBU_REWRITE=1 cargo test --package tests --test all contract::the_error_codes
+
+asyncapi:
+	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
+
+released:
+	@JANGBU_RELEASE=1 cargo test --package tests --test all breaking::a_released
+
+# Once for each change of what it names, so that a later run needs no network.
+$(QUICKSTART)/target/installed: $(QUICKSTART)/pom.xml
+	@mvn -q -B -f $< dependency:copy-dependencies
+	@touch $@
 
 .venv/installed: tests/requirements.txt
 	@python3 -m venv .venv

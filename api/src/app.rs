@@ -15,7 +15,9 @@ use projections::{Pool, search::Search};
 use schemas::{CATALOG, Codec, OUTCOMES, Registry};
 use tokio::{net::TcpListener, runtime::Handle};
 
-use crate::{auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, waiters::Waiters};
+use crate::{
+    auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, quota::Quotas, waiters::Waiters,
+};
 
 /// How long requests under way may take to finish once the process was asked to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -143,9 +145,10 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
             tracing::debug!(%error, "no TCP_NODELAY");
         }
     });
+    let quotas = Quotas::new(config.rate_limit, config.keys.iter().map(|(key, _)| key));
     let stop = shutdown.clone();
-    let serving =
-        axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.wait().await });
+    let serving = axum::serve(listener, router(app, quotas))
+        .with_graceful_shutdown(async move { stop.wait().await });
     let overdue = async {
         shutdown.wait().await;
         tokio::time::sleep(FAREWELL).await;
@@ -160,11 +163,11 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
 }
 
 /// Everything that is served.
-fn router(app: Shared) -> Router {
+fn router(app: Shared, quotas: Quotas) -> Router {
     let (routes, api) = openapi::routes().split_for_parts();
     let patience = edge::Patience {
         read: app.read_wait + Duration::from_secs(6),
         command: app.wait + Duration::from_secs(20),
     };
-    edge::wrap(routes.with_state(app).merge(docs::router(&api)), patience)
+    edge::wrap(routes.with_state(app).merge(docs::router(&api)), patience, quotas)
 }

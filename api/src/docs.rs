@@ -17,6 +17,9 @@ const PAGE: &str = include_str!("docs.html");
 const ONLY_OURS: &str =
     "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+/// What `make asyncapi` made of the topics and the types.
+const TOPICS: &str = include_str!("../../docs/asyncapi.json");
+
 /// The routes.
 pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
     // Not through `Value`, which would lose the order in which the contract is told.
@@ -25,9 +28,11 @@ pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], text.to_string()) }
     };
+    let topics = async || ([(header::CONTENT_TYPE, "application/json")], TOPICS);
     Router::new()
         .route("/", get(async || Json(entrance())))
         .route("/openapi.json", get(json))
+        .route("/asyncapi.json", get(topics))
         .route("/docs", get(page))
 }
 

@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 use crate::{
     headers::{Call, REQUEST_ID, TRACEPARENT},
     problem::ApiError,
+    quota::Quotas,
     unread::Unread,
 };
 
@@ -42,8 +43,8 @@ pub(crate) struct Patience {
 }
 
 /// Wraps every route, and the answers for paths and methods that there are not.
-pub(crate) fn wrap(router: Router, patience: Patience) -> Router {
-    let edge = Edge { patience, under_way: UnderWay::default() };
+pub(crate) fn wrap(router: Router, patience: Patience, quotas: Quotas) -> Router {
+    let edge = Edge { patience, quotas, under_way: UnderWay::default() };
     router
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -54,6 +55,7 @@ pub(crate) fn wrap(router: Router, patience: Patience) -> Router {
 #[derive(Clone)]
 struct Edge {
     patience: Patience,
+    quotas: Quotas,
     under_way: UnderWay,
 }
 
@@ -85,7 +87,9 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(call);
+    let quota = edge.quotas.spend(request.headers(), begun);
     let mut response = match edge.under_way.enter() {
+        _ if quota.is_some_and(|left| !left.allowed) => refuse(request).await,
         None => ApiError::Overloaded.into_response(),
         Some(_place) => {
             let trace = call.trace.trace_id();
@@ -97,8 +101,17 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
         }
     };
     name(&mut response, call);
+    if let Some(left) = quota {
+        left.tell(response.headers_mut());
+    }
     measure(&method, route.as_ref(), response.status().as_u16(), begun);
     response
+}
+
+async fn refuse(request: Request) -> Response {
+    let (_, unread) = Unread::watch(request);
+    unread.forget().await;
+    ApiError::RateLimited.into_response()
 }
 
 /// Most requests have no body, or are read to its end; the others are rid of it here.
@@ -170,7 +183,8 @@ mod tests {
             .route("/refused", post(async || ApiError::Unauthenticated))
             .route("/panics", get(async || -> &'static str { panic!("a test") }))
             .route("/hangs", get(std::future::pending::<&'static str>));
-        let router = wrap(router, Patience { read: soon, command: soon });
+        let quotas = Quotas::new(2, ["busy"].into_iter());
+        let router = wrap(router, Patience { read: soon, command: soon }, quotas);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, router).into_future());
@@ -199,6 +213,23 @@ mod tests {
                 format!("POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
             let answer = exchange(&mut stream, &head, &vec![b'x'; length]);
             assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
+        let mut stream = TcpStream::connect(serve().await).unwrap();
+        let head = "GET /nowhere HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer busy\r\n\r\n";
+        let mut answers = vec![];
+        // The third would only pass if half a second went by between two of them.
+        while answers.len() < 20 {
+            answers.push(exchange(&mut stream, head, b""));
+        }
+        assert!(answers[0].contains("ratelimit: \"key\";r=1;t=1"), "{}", answers[0]);
+        let refused = answers.iter().find(|answer| answer.starts_with("HTTP/1.1 429")).unwrap();
+        assert!(refused.contains("\"code\":\"RATE_LIMITED\""), "{refused}");
+        for header in ["retry-after: 1", "ratelimit-policy: \"key\";q=2;w=1", "r=0;t=1"] {
+            assert!(refused.contains(header), "{header} is not in {refused}");
         }
     }
 

@@ -167,6 +167,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "There is no such product in this mall.",
         "Check the id; just registered, read it with the Consistency-Token.",
     ),
+    ("RATE_LIMITED", "The key has asked more often than it may.", "Ask again after Retry-After."),
     ("READ_MODEL_UNAVAILABLE", "The read model does not answer.", "Ask again after Retry-After."),
     ("ROUTE_NOT_FOUND", "There is nothing at this path.", "See /docs for what there is."),
     (

@@ -30,11 +30,18 @@ pub(crate) struct CommandHeaders {
         value_type = String,
         required = false,
         min_length = 1,
-        max_length = 200
+        max_length = 200,
+        pattern = "^[!-~]+$"
     )]
     pub idempotency_key: Option<String>,
     /// The only version that the command may change, as an ETag told it.
-    #[param(rename = "If-Match", value_type = String, required = false, example = "\"3\"")]
+    #[param(
+        rename = "If-Match",
+        value_type = String,
+        required = false,
+        pattern = "^\"[0-9]{1,18}\"$",
+        example = "\"3\""
+    )]
     pub expected_version: Option<i64>,
     /// `respond-async`: do not wait for the decision.
     #[param(rename = "Prefer", value_type = String, required = false, example = "respond-async")]

@@ -16,6 +16,7 @@ mod identity;
 mod openapi;
 mod problem;
 mod products;
+mod quota;
 mod request;
 mod route;
 mod search;

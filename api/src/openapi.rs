@@ -44,7 +44,8 @@ pub fn openapi() -> openapi::OpenApi {
         title = "jangbu",
         description = "A commerce backend whose only source of truth is a log. Commands are \
             appended and decided; read models follow within milliseconds. A write answers with a \
-            Consistency-Token: send it with a read that must show the write."
+            Consistency-Token: send it with a read that must show the write. Where keys have a \
+            quota, each answer tells what is left of it in RateLimit and RateLimit-Policy."
     ),
     tags(
         (name = "products", description = "What a mall sells."),
@@ -98,7 +99,7 @@ pub(crate) struct OfProduct {
 #[allow(dead_code, reason = "describes what the edge reads")]
 pub(crate) struct CallHeaders {
     /// Names the request in logs and events; returned. A new one where it is no UUID.
-    #[param(rename = "X-Request-Id", value_type = String, format = Uuid, required = false)]
+    #[param(rename = "X-Request-Id", value_type = String, required = false)]
     request_id: Option<String>,
     /// The trace that the request belongs to (W3C Trace Context).
     #[param(value_type = String, required = false)]
@@ -156,6 +157,7 @@ impl IntoResponses for CommandProblems {
             ("413", "The body is too long."),
             ("415", "The body is not declared as JSON."),
             ("422", "The body has faults, all named in `errors`; or its key was used before."),
+            ("429", "The key sends more than it may; Retry-After says when to go on."),
             ("503", "The log does not answer, or the server is busy; try again."),
         ])
     }
@@ -171,6 +173,7 @@ impl IntoResponses for ReadProblems {
             ("401", "No key, or one that is nobody's."),
             ("403", "The key is not for this mall."),
             ("404", "There is no such thing in this mall."),
+            ("429", "The key sends more than it may; Retry-After says when to go on."),
             ("503", "Not visible yet, or the read model does not answer; try again."),
         ])
     }

@@ -97,6 +97,9 @@ pub(crate) enum ApiError {
     /// The search engine does not answer.
     #[error("the search does not answer; ask again")]
     SearchUnavailable(#[source] anyhow::Error),
+    /// The key has sent more requests than it may.
+    #[error("the key sends more requests than it may; wait as Retry-After says")]
+    RateLimited,
     /// Too many requests are under way.
     #[error("too many requests are under way; ask again")]
     Overloaded,
@@ -193,6 +196,7 @@ own_codes! {
     ApiError::LogUnavailable(_) => SERVICE_UNAVAILABLE "LOG_UNAVAILABLE",
     ApiError::ReadModelUnavailable(_) => SERVICE_UNAVAILABLE "READ_MODEL_UNAVAILABLE",
     ApiError::SearchUnavailable(_) => SERVICE_UNAVAILABLE "SEARCH_UNAVAILABLE",
+    ApiError::RateLimited => TOO_MANY_REQUESTS "RATE_LIMITED",
     ApiError::Overloaded => SERVICE_UNAVAILABLE "OVERLOADED",
     ApiError::TimedOut => SERVICE_UNAVAILABLE "TIMED_OUT",
     ApiError::Internal(_) => INTERNAL_SERVER_ERROR "INTERNAL",
@@ -253,7 +257,9 @@ impl IntoResponse for ApiError {
         set(header::CONTENT_TYPE, "application/problem+json");
         match status {
             StatusCode::UNAUTHORIZED => set(header::WWW_AUTHENTICATE, "Bearer"),
-            StatusCode::SERVICE_UNAVAILABLE => set(header::RETRY_AFTER, "1"),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                set(header::RETRY_AFTER, "1");
+            }
             _ => {}
         }
         response

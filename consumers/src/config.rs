@@ -57,6 +57,8 @@ settings! {
     metrics: Option<SocketAddr> = "";
     /// The bearer key of each mall: mall=key, several with commas; in a file, a table.
     keys: Keys = "";
+    /// Requests that one key may send to the api in a second; 0: as many as it likes.
+    rate_limit: u32 = "0";
     /// The partition of outcomes that this api instance reads.
     reply_partition: i32 = "0";
     /// Which log lines are written: level, or target=level, several with commas.

@@ -4,6 +4,7 @@
 //! `<topic>-<record full name>`, under FULL_TRANSITIVE compatibility.
 
 pub mod codec;
+pub mod compatibility;
 pub mod message;
 pub mod record;
 pub mod registry;

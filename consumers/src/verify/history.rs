@@ -60,10 +60,12 @@ impl History {
         if self.mall != wish.origin.mall {
             return Err(wish.body.not_found().code().to_owned());
         }
-        if wish.expected_version.is_some_and(|expected| expected != self.version) {
+        let events = self.state.decide(wish.origin.aggregate, &wish.body, at);
+        // What does not exist has no version to be compared with.
+        let absent = self.version == 0 && events.is_err();
+        if !absent && wish.expected_version.is_some_and(|expected| expected != self.version) {
             return Err("VERSION_CONFLICT".to_owned());
         }
-        let events = self.state.decide(wish.origin.aggregate, &wish.body, at);
         events.map_err(|rejection| rejection.code().to_owned())
     }
 }

@@ -39,6 +39,10 @@ pub(crate) async fn the_api_describes_itself(world: &mut World) -> Result<()> {
     let served = client.open("/openapi.json").send().await?.expect(200)?;
     ensure!(served.body == json!(api::openapi()), "another API is served than described");
     ensure!(served.text("/openapi")?.starts_with("3.1"));
+    let topics = client.open("/asyncapi.json").send().await?.expect(200)?;
+    ensure!(
+        topics.text("/asyncapi")? == "3.0.0" && topics.header("content-type")?.contains("json")
+    );
     let page = client.open("/docs").send().await?.expect(200)?;
     ensure!(page.header("content-type")?.starts_with("text/html"));
     // The address that a problem gives as its type is on the page.

@@ -9,9 +9,12 @@
 )]
 
 mod bad_requests;
+mod breaking;
 mod catalog;
 mod contract;
+mod described;
 mod engine;
+mod evolution;
 mod foreign;
 mod kills;
 mod once;
@@ -56,9 +59,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_paper tidy::the_domain_is_pure),
         trial!(on_paper contract::the_api_is_described_as_committed),
         trial!(on_paper contract::the_error_codes_are_listed_as_committed),
+        trial!(on_paper described::the_description_is_openapi),
+        trial!(on_paper breaking::a_released_client_still_understands_the_api),
+        trial!(on_paper breaking::what_would_break_a_client_is_seen),
         trial!(on_servers contract::applying_topics_again_changes_nothing),
         trial!(on_servers contract::the_api_describes_itself),
         trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
+        trial!(on_servers evolution::a_hundred_changes_are_judged_rightly),
         trial!(on_servers engine::of_two_first_owners_one_goes_on),
         trial!(on_servers engine::a_zombie_writes_nothing),
         trial!(on_servers engine::whoever_waits_for_the_lock_finds_the_checkpoint_moved),
@@ -88,6 +95,9 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
+        trial!(on_servers described::the_page_of_examples_is_true),
+        trial!(on_servers described::every_answer_is_as_described),
+        trial!(on_servers described::a_key_that_asks_too_often_is_told_so),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
@@ -96,7 +106,7 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
         trial!(on_servers verify::everything_agrees),
-        trial!(on_servers foreign::a_stranger_decodes_every_event),
+        trial!(on_servers foreign::strangers_decode_every_event),
         trial!(on_servers verify::a_changed_row_is_found),
         trial!(on_servers verify::a_doubled_event_stops_its_partition_and_is_found),
     ]
