@@ -22,7 +22,7 @@ use crate::{
     faults,
     log::{
         Change, CommitError, Delivered, Member, Ownership, READING, Silence, Tail,
-        TransactionWriter, group_of_handler, native::Membership, passing,
+        TransactionWriter, group_of_handler, is_stranded, native::Membership, passing, read_on,
     },
     shutdown::Shutdown,
     telemetry,
@@ -110,6 +110,9 @@ impl<'a> Worker<'a> {
         if !self.waiting.is_empty() && Instant::now() >= self.take_at {
             self.take()?;
         }
+        if is_stranded(&self.member, CATALOG.commands.name) {
+            bail!("its consumer has left the group and does not come back");
+        }
         self.cover();
         if self.rest_until.is_some_and(|end| Instant::now() >= end) {
             self.rest_until = None;
@@ -152,7 +155,7 @@ impl<'a> Worker<'a> {
             let offset = Offset::Offset(owned.next_command);
             from.add_partition_offset(CATALOG.commands.name, *partition, offset)?;
         }
-        self.member.assign(&from).context("assigning partitions")
+        read_on(&self.member, &from).context("assigning partitions")
     }
 
     /// Takes the commands that are there: while one batch is committed, the next one gathers.
@@ -266,7 +269,7 @@ impl<'a> Worker<'a> {
             Err(error @ CommitError::Unknown(_)) => {
                 tracing::warn!(%error, "taking the partitions anew");
                 self.waiting.extend(std::mem::take(&mut self.owned).into_keys());
-                self.member.assign(&TopicPartitionList::new()).context("letting partitions go")
+                read_on(&self.member, &TopicPartitionList::new()).context("letting partitions go")
             }
         }
     }

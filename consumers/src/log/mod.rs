@@ -16,7 +16,7 @@ pub use client::{Kafka, group_of_handler, group_of_projection};
 pub use command_log::{AppendError, CommandLog, Position};
 pub use ends::Ends;
 pub use outcomes::follow as follow_outcomes;
-pub use ownership::{Change, Member, Ownership};
+pub use ownership::{Change, Member, Ownership, is_stranded, read_on};
 pub use reader::{Polled, Reader};
 pub(crate) use reader::{READING, passing};
 pub use record::{Decoder, MessageHeaders, key_of, to_kafka};

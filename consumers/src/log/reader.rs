@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem, thread,
     time::{Duration, Instant},
 };
 
@@ -18,10 +19,11 @@ use schemas::Topic;
 use super::{
     client::Kafka,
     native,
-    ownership::{Change, Member, Ownership},
+    ownership::{Change, Member, Ownership, is_stranded, read_on},
     record::Decoder,
     silence::Silence,
 };
+use crate::telemetry::RETRIES;
 
 /// How much of the log one poll may bring into memory.
 const BATCH_BYTES: usize = 8 << 20;
@@ -31,6 +33,8 @@ pub(crate) const READING: &str = "reading the log";
 
 /// Follows the log for one group.
 pub struct Reader {
+    kafka: Kafka,
+    group: String,
     member: Member,
     topics: Vec<Topic>,
     decoder: Decoder,
@@ -58,10 +62,31 @@ impl Reader {
         topics: &[Topic],
         decoder: Decoder,
     ) -> anyhow::Result<Self> {
-        let first = topics.first().context("a reader needs a topic")?;
-        let member: Member = kafka.follower(group).create_with_context(Ownership::default())?;
-        member.subscribe(&[first.name])?;
-        Ok(Self { member, topics: topics.to_vec(), decoder, silence: Silence::default() })
+        Ok(Self {
+            kafka: kafka.clone(),
+            group: group.to_owned(),
+            member: join(kafka, group, topics)?,
+            topics: topics.to_vec(),
+            decoder,
+            silence: Silence::default(),
+        })
+    }
+
+    /// Comes into the group as another member, where this one does not come back.
+    fn come_back(&mut self) -> anyhow::Result<()> {
+        if !self.topics.first().is_some_and(|first| is_stranded(&self.member, first.name)) {
+            return Ok(());
+        }
+        tracing::error!(
+            group = self.group,
+            "the consumer left and does not come back: another one"
+        );
+        metrics::counter!(RETRIES, "reason" => "stranded").increment(1);
+        let stranded =
+            mem::replace(&mut self.member, join(&self.kafka, &self.group, &self.topics)?);
+        // Its end waits for what it waits for.
+        thread::spawn(move || drop(stranded));
+        Ok(())
     }
 
     /// The ids of the topics, in their order; a topic made anew has another one.
@@ -88,7 +113,7 @@ impl Reader {
     /// # Errors
     /// When librdkafka refuses the assignment.
     pub fn start(&self, from: &BTreeMap<(&'static str, i32), i64>) -> anyhow::Result<()> {
-        self.member.assign(&offsets(from)?).context("assigning partitions")
+        read_on(&self.member, &offsets(from)?).context("assigning partitions")
     }
 
     /// Commits offsets to the group without waiting. Only lag tools read them.
@@ -105,7 +130,8 @@ impl Reader {
     /// # Errors
     /// When the position is outside the log, or the registry does not answer: whoever reads must
     /// start again from its checkpoint.
-    pub fn poll(&self, most: usize, wait: Duration) -> anyhow::Result<Polled> {
+    pub fn poll(&mut self, most: usize, wait: Duration) -> anyhow::Result<Polled> {
+        self.come_back()?;
         let deadline = Instant::now() + wait;
         let (mut records, mut bytes) = (Vec::new(), 0);
         loop {
@@ -153,6 +179,13 @@ pub(crate) fn passing(error: KafkaError, silence: &Silence) -> anyhow::Result<()
 pub(super) fn lost_position(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
     matches!(error.rdkafka_error_code(), Some(AutoOffsetReset | OffsetOutOfRange))
+}
+
+fn join(kafka: &Kafka, group: &str, topics: &[Topic]) -> anyhow::Result<Member> {
+    let first = topics.first().context("a reader needs a topic")?;
+    let member: Member = kafka.follower(group).create_with_context(Ownership::default())?;
+    member.subscribe(&[first.name])?;
+    Ok(member)
 }
 
 fn offsets(positions: &BTreeMap<(&'static str, i32), i64>) -> anyhow::Result<TopicPartitionList> {
