@@ -89,7 +89,7 @@ async fn open(
     let watched = [CATALOG.commands, CATALOG.events];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
-        keys: Keys::new(config.keys.iter()),
+        keys: Keys::new(config.keys.iter(), config.storefront_keys.iter()),
         shapes: Shapes::new(&openapi::openapi(), &bodies())?,
         db,
         search: Search::new(&config.opensearch)?,

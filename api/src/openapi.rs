@@ -66,7 +66,8 @@ impl Modify for Keys {
     fn modify(&self, api: &mut openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The key of the mall in the path. It opens no other mall."))
+            .description(Some("A key of the mall in the path; it opens no other mall. A merchant's key opens all of it, a \
+                storefront's reads what is on sale."))
             .build();
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme));
@@ -148,7 +149,7 @@ impl IntoResponses for CommandProblems {
         problems(&[
             ("400", "The path, a header or the JSON text is malformed."),
             ("401", "No key, or one that is nobody's."),
-            ("403", "The key is not for this mall."),
+            ("403", "The key is not for this mall, or a storefront's."),
             ("404", "There is no such thing in this mall."),
             ("408", "The body did not arrive in time."),
             ("409", "A rule forbids it; `code` says which."),
@@ -169,7 +170,7 @@ impl IntoResponses for ReadProblems {
         problems(&[
             ("400", "The path, the query or a header is malformed."),
             ("401", "No key, or one that is nobody's."),
-            ("403", "The key is not for this mall."),
+            ("403", "The key is not for this mall, or a storefront's."),
             ("404", "There is no such thing in this mall."),
             ("503", "Not visible yet, or the read model does not answer; try again."),
         ])
@@ -218,6 +219,6 @@ mod tests {
             }
             _ => {}
         });
-        assert_eq!(operations, 40);
+        assert_eq!(operations, 44);
     }
 }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::CommandId;
-use projections::search::SearchError;
+use projections::{products::CursorError, search::SearchError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,6 +52,11 @@ pub(crate) enum ApiError {
     /// The key of another mall, or a mall that does not exist: one answer for both.
     #[error("the key is not for this mall")]
     Forbidden,
+    /// A storefront's key, where a merchant's is needed.
+    #[error(
+        "this is a storefront's key, which reads what is on sale and no more; use a merchant's"
+    )]
+    StorefrontKey,
     /// No such route.
     #[error("there is nothing at this path; /docs lists what there is")]
     RouteNotFound,
@@ -166,10 +171,12 @@ impl ApiError {
             Self::BodyTimedOut => (S::REQUEST_TIMEOUT, "BODY_TIMED_OUT"),
             Self::Unauthenticated => (S::UNAUTHORIZED, "UNAUTHENTICATED"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
+            Self::StorefrontKey => (S::FORBIDDEN, "STOREFRONT_KEY"),
             Self::RouteNotFound => (S::NOT_FOUND, "ROUTE_NOT_FOUND"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::NotFound("partner") => (S::NOT_FOUND, "PARTNER_NOT_FOUND"),
             Self::NotFound("brand") => (S::NOT_FOUND, "BRAND_NOT_FOUND"),
+            Self::NotFound("category") => (S::NOT_FOUND, "CATEGORY_NOT_FOUND"),
             Self::NotFound(_) => (S::NOT_FOUND, "PRODUCT_NOT_FOUND"),
             Self::UnknownReference(_) => (S::UNPROCESSABLE_ENTITY, "UNKNOWN_REFERENCE"),
             Self::CommandNotFound => (S::NOT_FOUND, "COMMAND_NOT_FOUND"),
@@ -254,6 +261,12 @@ impl From<projections::Error> for ApiError {
             projections::Error::Corrupt { .. } => Self::Internal(error.into()),
             _ => Self::ReadModelUnavailable(error.into()),
         }
+    }
+}
+
+impl From<CursorError> for ApiError {
+    fn from(_: CursorError) -> Self {
+        Self::InvalidCursor
     }
 }
 

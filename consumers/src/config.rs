@@ -57,6 +57,8 @@ settings! {
     metrics: Option<SocketAddr> = "";
     /// The bearer key of each mall: mall=key, several with commas; in a file, a table.
     keys: Keys = "";
+    /// Keys of storefronts, which read only what is on sale: mall=key, several with commas.
+    storefront_keys: Keys = "";
     /// The partition of outcomes that this api instance reads.
     reply_partition: i32 = "0";
     /// Which log lines are written: level, or target=level, several with commas.

@@ -31,6 +31,8 @@ const LATE: f64 = 10.0;
 pub struct Status {
     /// The handler, the projections, and the search index.
     pub readers: Vec<Standing>,
+    /// Brands whose name has not reached all search documents.
+    pub fan_outs: u64,
     /// Topic, partition and records held back, of each open transaction.
     pub open_transactions: Vec<(&'static str, i32, i64)>,
     /// What somebody should look at.
@@ -52,7 +54,8 @@ pub fn look(observer: &Observer) -> anyhow::Result<Status> {
     if dead > 0 {
         problems.push(format!("dead letters in {dead} partitions of {}", DEAD_LETTERS.name));
     }
-    Ok(Status { readers, open_transactions: observer.open_transactions()?, problems })
+    let fan_outs = observer.fan_outs()?;
+    Ok(Status { readers, fan_outs, open_transactions: observer.open_transactions()?, problems })
 }
 
 /// Runs the command.
@@ -124,6 +127,9 @@ impl Status {
         let mut text = String::new();
         for (topic, partition, held) in &self.open_transactions {
             text += &format!("open transaction: {topic} {partition}, {held} records\n");
+        }
+        if self.fan_outs > 0 {
+            text += &format!("fan-outs: {} brands on their way to the search\n", self.fan_outs);
         }
         if self.problems.is_empty() {
             return text + "no problems\n";

@@ -3,9 +3,7 @@
 use domain::{CategoryId, MallId, Timestamp, brand, catalog::Event, categories, partner};
 use schemas::{CATALOG, EventMessage, Topic};
 use serde::Serialize;
-use sqlx::{
-    MySqlConnection, MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow,
-};
+use sqlx::{error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,14 +11,13 @@ use crate::{
     column::{Columns, Values},
     error::Error,
     fact::{EventHead, Fact, Logged},
-    page::Page,
     projection::{Fault, Projection, follows},
-    store,
-    table::Tables,
 };
 
+mod queries;
 mod values;
 
+pub use queries::{below, by_id, by_keys, names, page, suspended};
 pub use values::{EntryKind, EntryState};
 
 /// A partner, a brand or a category: the table's columns and the JSON answer. A field that its
@@ -97,7 +94,9 @@ impl Projection for Directory {
         version BIGINT NOT NULL,
         registered_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
-        KEY by_kind (mall, kind, id)
+        KEY by_kind (mall, kind, id),
+        KEY by_state (mall, kind, state),
+        KEY by_parent (mall, parent_id)
     ) DEFAULT CHARSET = utf8mb4";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE entry_key IN ({values})";
     const STORE: &'static str = "INSERT INTO {table} (entry_key, id, kind, mall, external_id, parent_id, \
@@ -238,64 +237,6 @@ fn read(row: &MySqlRow) -> Result<EntryRow, Error> {
         registered_at: columns.time("registered_at")?,
         updated_at: columns.time("updated_at")?,
     })
-}
-
-/// The entry `id` of `kind` in `mall`.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn by_id(
-    db: impl MySqlExecutor<'_>,
-    tables: &Tables,
-    mall: &MallId,
-    kind: EntryKind,
-    id: Uuid,
-) -> Result<Option<EntryRow>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id = ?";
-    let query = sqlx::query(table.statement(text, 0, 0));
-    let query = query.bind(mall.as_str()).bind(kind.as_str()).bind(id.as_bytes().as_slice());
-    query.fetch_optional(db).await?.as_ref().map(read).transpose()
-}
-
-/// The entries among the rows of `keys` that exist, of whichever mall.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn by_keys(
-    db: &mut MySqlConnection,
-    tables: &Tables,
-    keys: &[Uuid],
-) -> Result<Vec<EntryRow>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let mut entries = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(store::MOST_KEYS) {
-        for row in store::select(db, &table, Directory::LOAD, keys).await? {
-            entries.push(read(&row)?);
-        }
-    }
-    Ok(entries)
-}
-
-/// At most `limit` entries of `kind` in `mall`, in the order of their ids, beginning after `after`.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn page(
-    db: impl MySqlExecutor<'_>,
-    tables: &Tables,
-    mall: &MallId,
-    kind: EntryKind,
-    after: Uuid,
-    limit: u32,
-) -> Result<Page<EntryRow, Uuid>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?";
-    let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str()).bind(kind.as_str());
-    let query = query.bind(after.as_bytes().as_slice()).bind(u64::from(limit) + 1);
-    let rows = query.fetch_all(db).await?;
-    let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(rows, limit, |row| row.id))
 }
 
 #[cfg(test)]
