@@ -25,13 +25,16 @@ use crate::{
     openapi::{CallHeaders, CommandProblems, InMall, Later, ReadHeaders, ReadProblems},
     problem::ApiError,
     request::{Query, limit},
-    route::InPath,
+    route::{InPath, SynonymsOfMall},
     submit::{Answer, Ask, Decided, etag, submit},
 };
 
 mod changes;
 // Two operations on one path are routed by one call.
-use changes::tree::{__path_add_category, add_category};
+use changes::{
+    tree::{__path_add_category, add_category},
+    words::{__path_set_synonyms, set_synonyms},
+};
 
 const DIRECTORY: &str = "directory";
 
@@ -43,6 +46,7 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
         .routes(routes!(register_brand, brands))
         .routes(routes!(brand_by_id))
         .routes(routes!(add_category, categories))
+        .routes(routes!(set_synonyms, synonyms))
         .merge(changes::router())
 }
 
@@ -191,6 +195,24 @@ async fn brand_by_id(
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
     entry(&app, &caller.mall, EntryKind::Brand, of, wanted).await
+}
+
+/// Show the synonyms
+#[utoipa::path(
+    get,
+    path = "/synonyms",
+    operation_id = "show_synonyms",
+    tag = "synonyms",
+    params(InMall, ReadHeaders, CallHeaders),
+    responses((status = 200, description = "All groups.", body = EntryRow), ReadProblems),
+)]
+async fn synonyms(
+    State(app): State<Shared>,
+    caller: Caller,
+    SynonymsOfMall { id }: SynonymsOfMall,
+    wanted: Wanted,
+) -> Result<Response, ApiError> {
+    entry(&app, &caller.mall, EntryKind::Synonyms, InPath { id }, wanted).await
 }
 
 async fn page(

@@ -51,6 +51,7 @@ pub fn openapi() -> openapi::OpenApi {
         (name = "partners", description = "Who sells."),
         (name = "brands", description = "Under what names."),
         (name = "categories", description = "The mall's tree of categories."),
+        (name = "synonyms", description = "Words that mean the same to a mall's shoppers."),
         (name = "commands", description = "What became of a command."),
         (name = "health", description = "The process itself."),
     ),

@@ -176,6 +176,7 @@ impl ApiError {
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::NotFound("partner") => (S::NOT_FOUND, "PARTNER_NOT_FOUND"),
             Self::NotFound("brand") => (S::NOT_FOUND, "BRAND_NOT_FOUND"),
+            Self::NotFound("synonyms") => (S::NOT_FOUND, "SYNONYMS_NOT_FOUND"),
             Self::NotFound("category") => (S::NOT_FOUND, "CATEGORY_NOT_FOUND"),
             Self::NotFound(_) => (S::NOT_FOUND, "PRODUCT_NOT_FOUND"),
             Self::UnknownReference(_) => (S::UNPROCESSABLE_ENTITY, "UNKNOWN_REFERENCE"),

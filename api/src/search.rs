@@ -1,7 +1,7 @@
 //! Products as a shopper finds them: by words, by category, and while typing.
 
 use axum::{Json, extract::State, response::IntoResponse};
-use domain::{BrandId, CategoryId, product::SaleState};
+use domain::{BrandId, CategoryId, MallId, SynonymsId, product::SaleState};
 use projections::{
     Tables,
     directory::{self, EntryKind},
@@ -274,13 +274,25 @@ async fn find(
         question.categories = Some(below);
     }
     if question.text.is_some() {
-        question.synonyms = Synonyms::default();
+        question.synonyms = synonyms(app, tables, &visitor.mall).await?;
     }
     let mut page = app.search.query(&question).await?;
     if let Some(facets) = &mut page.facets {
         name(app, visitor, tables, facets).await?;
     }
     Ok(page)
+}
+
+/// The words that mean the same in `mall`, as they are now: no index knows them.
+async fn synonyms(
+    app: &App,
+    tables: &Tables,
+    mall: &MallId,
+) -> Result<Synonyms, projections::Error> {
+    let (kind, id) = (EntryKind::Synonyms, SynonymsId::of(mall).0);
+    let entry = directory::by_id(&app.db, tables, mall, kind, id).await?;
+    let groups = entry.and_then(|entry| entry.groups).unwrap_or_default();
+    Ok(Synonyms(groups.into_iter().map(|group| group.words).collect()))
 }
 
 /// Gives what was counted its names as they are now.

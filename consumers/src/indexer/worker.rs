@@ -32,7 +32,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// The read model is not asked more often than this whether it covers what waits.
 const PACE: Duration = Duration::from_millis(100);
 /// Documents that follow a brand's name, written between two batches.
-const SLICE: u32 = 1000;
+const SLICE: u32 = 250;
 /// How long MySQL and OpenSearch may take over a batch; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.

@@ -12,11 +12,14 @@ mod bad_requests;
 mod catalog;
 mod contract;
 mod engine;
+mod fan_out;
 mod foreign;
+mod judged;
 mod kills;
 mod once;
 mod outages;
 mod search;
+mod storefront;
 mod thread;
 mod tidy;
 mod verify;
@@ -83,6 +86,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::the_category_tree_stays_a_tree),
         trial!(on_servers catalog::a_feed_sent_again_adds_nothing),
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
+        trial!(on_servers storefront::a_buyer_sees_what_is_on_sale),
+        trial!(on_servers storefront::a_suspended_partner_is_gone_at_once_and_back),
+        trial!(on_servers storefront::pages_and_counts_are_whole),
+        trial!(on_servers storefront::a_question_that_cannot_be_answered_says_why),
+        trial!(on_servers storefront::synonyms_are_known_at_once),
+        trial!(on_servers judged::people_find_what_they_expect),
+        trial!(on_servers fan_out::a_renamed_brand_reaches_all_its_products),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
         trial!(on_servers once::one_number_makes_one_product),
