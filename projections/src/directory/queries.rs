@@ -88,7 +88,7 @@ pub async fn below(
                 SELECT id FROM below";
     let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str());
     let query = query.bind(EntryKind::Category.as_str()).bind(id.0.as_bytes().as_slice());
-    ids(query.bind(mall.as_str()).fetch_all(db).await?, CategoryId)
+    ids(&query.bind(mall.as_str()).fetch_all(db).await?, CategoryId)
 }
 
 /// The partners of `mall` that may not sell for the moment.
@@ -104,7 +104,7 @@ pub async fn suspended(
     let text = "SELECT id FROM {table} WHERE mall = ? AND kind = ? AND state = ?";
     let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str());
     let query = query.bind(EntryKind::Partner.as_str()).bind(EntryState::Suspended.as_str());
-    ids(query.fetch_all(db).await?, PartnerId)
+    ids(&query.fetch_all(db).await?, PartnerId)
 }
 
 /// The names of those of `ids` that are of `kind` in `mall`.
@@ -124,6 +124,6 @@ pub async fn names(
     Ok(own.map(|entry| (entry.id, entry.name)).collect())
 }
 
-fn ids<Id>(rows: Vec<MySqlRow>, id: fn(Uuid) -> Id) -> Result<Vec<Id>, Error> {
+fn ids<Id>(rows: &[MySqlRow], id: fn(Uuid) -> Id) -> Result<Vec<Id>, Error> {
     rows.iter().map(|row| Columns(row).uuid("id").map(id)).collect()
 }
