@@ -98,7 +98,7 @@ async fn open(
     let watched = [CATALOG.commands, CATALOG.events, CATALOG.decisions];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
-        keys: Keys::new(config.keys.iter()),
+        keys: Keys::new(config.keys.iter(), config.storefront_keys.iter()),
         shapes: Shapes::new(&openapi::openapi(), &bodies())?,
         db,
         search: Search::new(&config.opensearch)?,
@@ -145,7 +145,8 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
             tracing::debug!(%error, "no TCP_NODELAY");
         }
     });
-    let quotas = Quotas::new(config.rate_limit, config.keys.iter().map(|(key, _)| key));
+    let keys = config.keys.iter().chain(config.storefront_keys.iter()).map(|(key, _)| key);
+    let quotas = Quotas::new(config.rate_limit, keys);
     let stop = shutdown.clone();
     let serving = axum::serve(listener, router(app, quotas))
         .with_graceful_shutdown(async move { stop.wait().await });

@@ -1,4 +1,5 @@
-//! Who asks: a bearer key belongs to one mall, and opens nothing else.
+//! Who asks: a bearer key belongs to one mall, and opens nothing else. A merchant's key opens all of
+//! it, a storefront's what a buyer may see.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::problem::ApiError;
 
-/// The caller of a request under `/v1/{mall}`, whose key is the mall's.
+/// The caller of a request under `/v1/{mall}`, whose key is the mall's and a merchant's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// The mall of the path and of the key.
@@ -20,34 +21,80 @@ pub(crate) struct Caller {
     pub actor: String,
 }
 
+/// Whoever may read what a buyer sees: a storefront, or a merchant, who sees all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Visitor {
+    /// The mall of the path and of the key.
+    pub mall: MallId,
+    /// What the key opens.
+    pub role: Role,
+}
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything.
+    Merchant,
+    /// What is on sale and displayed at the time of the request.
+    Storefront,
+}
+
 /// The keys, as their digests.
 #[derive(Clone, Default)]
-pub(crate) struct Keys(Arc<Vec<(MallId, [u8; 32])>>);
+pub(crate) struct Keys(Arc<Vec<Known>>);
+
+struct Known {
+    mall: MallId,
+    role: Role,
+    digest: [u8; 32],
+}
 
 impl Keys {
-    /// Each key with the mall that it opens.
-    pub(crate) fn new<'k>(keys: impl Iterator<Item = (&'k str, &'k MallId)>) -> Self {
-        Self(Arc::new(keys.map(|(key, mall)| (mall.clone(), digest(key))).collect()))
+    /// Each key with the mall that it opens: those of merchants, then those of storefronts.
+    pub(crate) fn new<'k>(
+        merchants: impl Iterator<Item = (&'k str, &'k MallId)>,
+        storefronts: impl Iterator<Item = (&'k str, &'k MallId)>,
+    ) -> Self {
+        let known = |role| {
+            move |(key, mall): (&str, &MallId)| Known {
+                mall: mall.clone(),
+                role,
+                digest: digest(key),
+            }
+        };
+        let merchants = merchants.map(known(Role::Merchant));
+        Self(Arc::new(merchants.chain(storefronts.map(known(Role::Storefront))).collect()))
     }
 
-    /// The mall that `key` opens. Every digest is compared whole, so that the time tells nothing.
-    fn mall_of(&self, key: &str) -> Option<&MallId> {
+    /// What `key` opens. Every digest is compared whole, so that the time tells nothing. Of a key
+    /// that is given twice the storefront's counts, which opens less.
+    fn known(&self, key: &str) -> Option<&Known> {
         let given = digest(key);
         let differs =
             |known: &[u8; 32]| known.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b));
-        self.0.iter().fold(None, |found, (mall, known)| match differs(known) {
-            0 => Some(mall),
+        self.0.iter().fold(None, |found, known| match differs(&known.digest) {
+            0 => Some(known),
             _ => found,
         })
     }
 
-    fn admit(&self, headers: &HeaderMap, mall: &str) -> Result<Caller, ApiError> {
+    fn admit(&self, headers: &HeaderMap, mall: &str) -> Result<Visitor, ApiError> {
         let key = bearer(headers).ok_or(ApiError::Unauthenticated)?;
-        let own = self.mall_of(key).ok_or(ApiError::Unauthenticated)?;
-        if own.as_str() != mall {
+        let own = self.known(key).ok_or(ApiError::Unauthenticated)?;
+        if own.mall.as_str() != mall {
             return Err(ApiError::Forbidden);
         }
-        Ok(Caller { mall: own.clone(), actor: format!("key:{own}") })
+        Ok(Visitor { mall: own.mall.clone(), role: own.role })
+    }
+}
+
+impl Visitor {
+    /// The visitor as a merchant.
+    fn merchant(self) -> Result<Caller, ApiError> {
+        match self.role {
+            Role::Merchant => Ok(Caller { actor: format!("key:{}", self.mall), mall: self.mall }),
+            Role::Storefront => Err(ApiError::StorefrontKey),
+        }
     }
 }
 
@@ -72,6 +119,18 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Visitor::from_request_parts(parts, state).await?.merchant()
+    }
+}
+
+impl<S> FromRequestParts<S> for Visitor
+where
+    S: Send + Sync,
+    Keys: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let params = RawPathParams::from_request_parts(parts, state).await?;
         let mall = params.iter().find(|(name, _)| *name == "mall").map_or("", |(_, mall)| mall);
         Keys::from_ref(state).admit(&parts.headers, mall)
@@ -82,9 +141,11 @@ where
 mod tests {
     use super::*;
 
-    fn admit(authorization: Option<&str>, mall: &str) -> Result<Caller, u16> {
+    fn admit(authorization: Option<&str>, mall: &str) -> Result<Visitor, u16> {
         let (demo, other) = ("demo".parse().unwrap(), "other".parse().unwrap());
-        let keys = Keys::new([("demo-key", &demo), ("k2", &other)].into_iter());
+        let merchants = [("demo-key", &demo), ("k2", &other), ("twice", &demo)];
+        let storefronts = [("shop-key", &demo), ("twice", &demo)];
+        let keys = Keys::new(merchants.into_iter(), storefronts.into_iter());
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
@@ -98,8 +159,17 @@ mod tests {
 
     #[test]
     fn a_key_opens_its_own_mall_and_is_named_without_itself() {
-        let caller = admit(Some("bearer demo-key"), "demo").unwrap();
+        let caller = admit(Some("bearer demo-key"), "demo").unwrap().merchant().unwrap();
         assert_eq!((caller.mall.as_str(), caller.actor.as_str()), ("demo", "key:demo"));
+    }
+
+    #[test]
+    fn a_storefronts_key_is_no_merchants() {
+        for key in ["Bearer shop-key", "Bearer twice"] {
+            let visitor = admit(Some(key), "demo").unwrap();
+            assert_eq!(visitor.role, Role::Storefront, "{key}");
+            assert!(matches!(visitor.merchant(), Err(ApiError::StorefrontKey)), "{key}");
+        }
     }
 
     #[test]

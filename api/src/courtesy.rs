@@ -176,7 +176,7 @@ impl References<'_> {
         let field = match kind {
             EntryKind::Partner => "partner_id",
             EntryKind::Brand => "brand_id",
-            EntryKind::Category => "category_ids",
+            EntryKind::Category | EntryKind::Synonyms => "category_ids",
         };
         Fault { pointer: format!("{of_product}/{field}"), detail: format!("{kind} {id} {why}") }
     }

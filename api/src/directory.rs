@@ -6,7 +6,9 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use domain::{BrandId, PartnerId, brand, brand::RegisterBrand, partner, partner::RegisterPartner};
+use domain::{
+    BrandId, MallId, PartnerId, brand, brand::RegisterBrand, partner, partner::RegisterPartner,
+};
 use projections::directory::{self, EntryKind, EntryRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{App, Shared},
-    auth::Caller,
+    auth::{Caller, Visitor},
     body::Checked,
     freshness::{Lagging, Wanted, live},
     headers::{Call, CommandHeaders},
@@ -23,13 +25,16 @@ use crate::{
     openapi::{CallHeaders, CommandProblems, InMall, Later, ReadHeaders, ReadProblems},
     problem::ApiError,
     request::{Query, limit},
-    route::InPath,
+    route::{InPath, SynonymsOfMall},
     submit::{Answer, Ask, Decided, etag, submit},
 };
 
 mod changes;
 // Two operations on one path are routed by one call.
-use changes::tree::{__path_add_category, add_category};
+use changes::{
+    tree::{__path_add_category, add_category},
+    words::{__path_set_synonyms, set_synonyms},
+};
 
 const DIRECTORY: &str = "directory";
 
@@ -41,6 +46,7 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
         .routes(routes!(register_brand, brands))
         .routes(routes!(brand_by_id))
         .routes(routes!(add_category, categories))
+        .routes(routes!(set_synonyms, synonyms))
         .merge(changes::router())
 }
 
@@ -121,7 +127,7 @@ struct EntryPage {
 
 /// Declares the route that lists the entries of a kind.
 macro_rules! list_route {
-    ($(#[$doc:meta])* $name:ident: $kind:ident, $path:tt, $operation:tt, $tag:tt) => {
+    ($(#[$doc:meta])* $name:ident: $kind:ident to $who:ident, $path:tt, $operation:tt, $tag:tt) => {
         $(#[$doc])*
         #[utoipa::path(
             get,
@@ -133,28 +139,28 @@ macro_rules! list_route {
         )]
         async fn $name(
             State(app): State<Shared>,
-            caller: Caller,
+            caller: $who,
             Query(query): Query<PageQuery>,
             wanted: Wanted,
         ) -> Result<Response, ApiError> {
-            page(&app, &caller, EntryKind::$kind, query, wanted).await
+            page(&app, &caller.mall, EntryKind::$kind, query, wanted).await
         }
     };
 }
 
 list_route! {
     /// List the partners
-    partners: Partner, "/partners", "list_partners", "partners"
+    partners: Partner to Caller, "/partners", "list_partners", "partners"
 }
 list_route! {
     /// List the brands
-    brands: Brand, "/brands", "list_brands", "brands"
+    brands: Brand to Visitor, "/brands", "list_brands", "brands"
 }
 list_route! {
     /// List the categories
     ///
     /// All of the tree, page by page, each with the category that it stands below.
-    categories: Category, "/categories", "list_categories", "categories"
+    categories: Category to Visitor, "/categories", "list_categories", "categories"
 }
 
 /// Show a partner
@@ -172,7 +178,7 @@ async fn partner_by_id(
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    entry(&app, &caller, EntryKind::Partner, of, wanted).await
+    entry(&app, &caller.mall, EntryKind::Partner, of, wanted).await
 }
 
 /// Show a brand
@@ -186,16 +192,34 @@ async fn partner_by_id(
 )]
 async fn brand_by_id(
     State(app): State<Shared>,
-    caller: Caller,
+    caller: Visitor,
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    entry(&app, &caller, EntryKind::Brand, of, wanted).await
+    entry(&app, &caller.mall, EntryKind::Brand, of, wanted).await
+}
+
+/// Show the synonyms
+#[utoipa::path(
+    get,
+    path = "/synonyms",
+    operation_id = "show_synonyms",
+    tag = "synonyms",
+    params(InMall, ReadHeaders, CallHeaders),
+    responses((status = 200, description = "All groups.", body = EntryRow), ReadProblems),
+)]
+async fn synonyms(
+    State(app): State<Shared>,
+    caller: Caller,
+    SynonymsOfMall { id }: SynonymsOfMall,
+    wanted: Wanted,
+) -> Result<Response, ApiError> {
+    entry(&app, &caller.mall, EntryKind::Synonyms, InPath { id }, wanted).await
 }
 
 async fn page(
     app: &App,
-    caller: &Caller,
+    mall: &MallId,
     kind: EntryKind,
     query: PageQuery,
     wanted: Wanted,
@@ -203,20 +227,20 @@ async fn page(
     let limit = limit(query.limit)?;
     let after = query.after.unwrap_or_default();
     let tables = live(app, DIRECTORY, wanted).await?;
-    let page = directory::page(&app.db, &tables, &caller.mall, kind, after, limit).await?;
+    let page = directory::page(&app.db, &tables, mall, kind, after, limit).await?;
     let page = EntryPage { items: page.items, next: page.next };
     Ok(Lagging(app.lags.of(DIRECTORY), Json(page)).into_response())
 }
 
 async fn entry(
     app: &App,
-    caller: &Caller,
+    mall: &MallId,
     kind: EntryKind,
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
     let tables = live(app, DIRECTORY, wanted).await?;
-    let entry = directory::by_id(&app.db, &tables, &caller.mall, kind, of.id).await?;
+    let entry = directory::by_id(&app.db, &tables, mall, kind, of.id).await?;
     let entry = entry.ok_or(ApiError::NotFound(kind.as_str()))?;
     let answer = ([(header::ETAG, etag(entry.version))], Json(entry));
     Ok(Lagging(app.lags.of(DIRECTORY), answer).into_response())

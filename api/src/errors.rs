@@ -77,6 +77,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "Give each combination one SKU.",
     ),
     ("DUPLICATE_SKU_CODE", "A SKU code is used twice.", "Give each SKU a code of its own."),
+    ("DUPLICATE_SYNONYM", "A word stands in the synonyms twice.", "Put each into one group."),
     ("FORBIDDEN", "The key is not for this mall.", "Use the key of the mall in the path."),
     (
         "IDENTITY_CHANGED",
@@ -201,6 +202,9 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "The product changed after it was observed.",
         "Read your source again and send what it says now.",
     ),
+    ("STOREFRONT_KEY", "A storefront reads what is on sale, and no more.", "Use a merchant's key."),
+    ("SYNONYMS_NOT_FOUND", "The mall has no synonyms.", "Set them first."),
+    ("SYNONYM_NO_WORD", "A synonym is blank or too long.", "Send 1 to 50 characters."),
     (
         "TIMED_OUT",
         "The request took too long.",

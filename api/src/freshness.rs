@@ -75,6 +75,7 @@ pub(crate) fn position_of(text: &str) -> Option<(i32, i64)> {
 }
 
 /// The token that a read came with.
+#[derive(Clone, Copy)]
 pub(crate) struct Wanted(pub Option<Token>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Wanted {
@@ -88,8 +89,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
 
 /// The live tables, once they show the write that the request wants to see.
 pub(crate) async fn live(app: &App, projection: &str, wanted: Wanted) -> Result<Tables, ApiError> {
+    live_in(app, &[projection], wanted).await
+}
+
+/// The live tables, once each of `projections` shows the write that the request wants to see.
+pub(crate) async fn live_in(
+    app: &App,
+    projections: &[&str],
+    wanted: Wanted,
+) -> Result<Tables, ApiError> {
     let tables = Tables::active(&app.db).await?;
-    reached(app, projection, tables.version(projection), wanted).await?;
+    for projection in projections {
+        reached(app, projection, tables.version(projection), wanted).await?;
+    }
     Ok(tables)
 }
 
@@ -106,7 +118,7 @@ pub(crate) async fn reached(
     loop {
         let checkpoint = checkpoint::read(&app.db, projection, version, token.partition).await?;
         let next = checkpoint.map_or(0, |checkpoint| checkpoint.next(CATALOG.events.name));
-        if next > token.offset {
+        if next > token.offset && !follows_still(app, projection, version, token).await? {
             return Ok(());
         }
         if tokio::time::Instant::now() >= deadline {
@@ -121,6 +133,17 @@ pub(crate) async fn reached(
         Some(end) if fresh && token.offset >= end => Err(ApiError::InvalidToken),
         _ => Err(ApiError::NotYetVisible),
     }
+}
+
+/// Whether documents are still to follow a brand's name of before the token.
+async fn follows_still(
+    app: &App,
+    projection: &str,
+    version: i32,
+    Token { partition, offset }: Token,
+) -> Result<bool, projections::Error> {
+    Ok(projection == search::PROJECTION
+        && search::lags(&app.db, version, partition, offset).await?)
 }
 
 /// An answer with the lag of the read model that it was read from.

@@ -22,6 +22,7 @@ mod route;
 mod search;
 mod submit;
 mod unread;
+mod view;
 mod waiters;
 
 pub use app::{USAGE, run};

@@ -52,6 +52,7 @@ pub fn openapi() -> openapi::OpenApi {
         (name = "partners", description = "Who sells."),
         (name = "brands", description = "Under what names."),
         (name = "categories", description = "The mall's tree of categories."),
+        (name = "synonyms", description = "Words that mean the same to a mall's shoppers."),
         (name = "commands", description = "What became of a command."),
         (name = "health", description = "The process itself."),
     ),
@@ -67,7 +68,8 @@ impl Modify for Keys {
     fn modify(&self, api: &mut openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The key of the mall in the path. It opens no other mall."))
+            .description(Some("A key of the mall in the path; it opens no other mall. A merchant's key opens all of it, a \
+                storefront's reads what is on sale."))
             .build();
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme));
@@ -149,7 +151,7 @@ impl IntoResponses for CommandProblems {
         problems(&[
             ("400", "The path, a header or the JSON text is malformed."),
             ("401", "No key, or one that is nobody's."),
-            ("403", "The key is not for this mall."),
+            ("403", "The key is not for this mall, or a storefront's."),
             ("404", "There is no such thing in this mall."),
             ("408", "The body did not arrive in time."),
             ("409", "A rule forbids it; `code` says which."),
@@ -171,7 +173,7 @@ impl IntoResponses for ReadProblems {
         problems(&[
             ("400", "The path, the query or a header is malformed."),
             ("401", "No key, or one that is nobody's."),
-            ("403", "The key is not for this mall."),
+            ("403", "The key is not for this mall, or a storefront's."),
             ("404", "There is no such thing in this mall."),
             ("429", "The key sends more than it may; Retry-After says when to go on."),
             ("503", "Not visible yet, or the read model does not answer; try again."),
@@ -221,6 +223,6 @@ mod tests {
             }
             _ => {}
         });
-        assert_eq!(operations, 40);
+        assert_eq!(operations, 44);
     }
 }

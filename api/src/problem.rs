@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::CommandId;
-use projections::search::SearchError;
+use projections::{products::CursorError, search::SearchError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,6 +52,11 @@ pub(crate) enum ApiError {
     /// The key of another mall, or a mall that does not exist: one answer for both.
     #[error("the key is not for this mall")]
     Forbidden,
+    /// A storefront's key, where a merchant's is needed.
+    #[error(
+        "this is a storefront's key, which reads what is on sale and no more; use a merchant's"
+    )]
+    StorefrontKey,
     /// No such route.
     #[error("there is nothing at this path; /docs lists what there is")]
     RouteNotFound,
@@ -183,10 +188,13 @@ own_codes! {
     ApiError::BodyTimedOut => REQUEST_TIMEOUT "BODY_TIMED_OUT",
     ApiError::Unauthenticated => UNAUTHORIZED "UNAUTHENTICATED",
     ApiError::Forbidden => FORBIDDEN "FORBIDDEN",
+    ApiError::StorefrontKey => FORBIDDEN "STOREFRONT_KEY",
     ApiError::RouteNotFound => NOT_FOUND "ROUTE_NOT_FOUND",
     ApiError::MethodNotAllowed => METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED",
     ApiError::NotFound("partner") => NOT_FOUND "PARTNER_NOT_FOUND",
     ApiError::NotFound("brand") => NOT_FOUND "BRAND_NOT_FOUND",
+    ApiError::NotFound("synonyms") => NOT_FOUND "SYNONYMS_NOT_FOUND",
+    ApiError::NotFound("category") => NOT_FOUND "CATEGORY_NOT_FOUND",
     ApiError::NotFound(_) => NOT_FOUND "PRODUCT_NOT_FOUND",
     ApiError::UnknownReference(_) => UNPROCESSABLE_ENTITY "UNKNOWN_REFERENCE",
     ApiError::CommandNotFound => NOT_FOUND "COMMAND_NOT_FOUND",
@@ -273,6 +281,12 @@ impl From<projections::Error> for ApiError {
             projections::Error::Corrupt { .. } => Self::Internal(error.into()),
             _ => Self::ReadModelUnavailable(error.into()),
         }
+    }
+}
+
+impl From<CursorError> for ApiError {
+    fn from(_: CursorError) -> Self {
+        Self::InvalidCursor
     }
 }
 

@@ -2,12 +2,12 @@
 
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use domain::{
-    PartnerId, ProductId,
+    ProductId,
     product::{Command, RegisterProduct, UpsertProduct},
 };
 use projections::{
     history::{self, HistoryRow},
-    products::{self, Cursor, Filter, ProductRow},
+    products::{self, ProductRow},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,9 +15,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::Shared,
-    auth::Caller,
+    auth::{Caller, Visitor},
     body::Checked,
-    freshness::{Lagging, Wanted, live},
+    freshness::{Lagging, Wanted, live, live_in},
     headers::{Call, CommandHeaders},
     identity,
     openapi::{CallHeaders, CommandProblems, InMall, Later, OfProduct, ReadHeaders, ReadProblems},
@@ -27,6 +27,9 @@ use crate::{
 };
 
 mod changes;
+mod listing;
+// Two operations on one path are routed by one call.
+use listing::{__path_page, page};
 
 const PRODUCTS: &str = "products";
 const HISTORY: &str = "history";
@@ -121,6 +124,8 @@ async fn upsert(
 }
 
 /// Show a product
+///
+/// A storefront finds what is on sale, and nothing else.
 #[utoipa::path(
     get,
     path = "/products/{id}",
@@ -137,72 +142,16 @@ async fn upsert(
 )]
 async fn by_id(
     State(app): State<Shared>,
-    caller: Caller,
+    visitor: Visitor,
     Path((_, id)): Path<(String, ProductId)>,
     wanted: Wanted,
 ) -> Result<impl IntoResponse, ApiError> {
-    let tables = live(&app, PRODUCTS, wanted).await?;
-    let product = products::by_id(&app.db, &tables, &caller.mall, id).await?;
-    let product = product.ok_or(ApiError::NotFound("product"))?;
+    let tables = live_in(&app, visitor.reads(), wanted).await?;
+    let product = products::by_id(&app.db, &tables, &visitor.mall, id).await?;
+    let seen = visitor.seen(&app, &tables, product.into_iter().collect()).await?;
+    let product = seen.into_iter().next().ok_or(ApiError::NotFound("product"))?;
     let lag = app.lags.of_product(PRODUCTS, id);
     Ok(Lagging(lag, ([(header::ETAG, etag(product.version))], Json(product))))
-}
-
-/// Which page of the products.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// How many, 20 unless told.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// Where to go on: the `next` of the page before.
-    after: Option<String>,
-    /// Those of one seller only.
-    partner_id: Option<PartnerId>,
-}
-
-/// Some products, in the order of their registration.
-#[derive(Serialize, ToSchema)]
-struct ProductPage {
-    /// The products.
-    items: Vec<ProductRow>,
-    /// Where the next page begins; null on the last one.
-    #[schema(value_type = Option<String>)]
-    next: Option<Cursor>,
-}
-
-/// List the products
-///
-/// In the order of their registration. A product keeps its place, so that no page skips or
-/// repeats one.
-#[utoipa::path(
-    get,
-    path = "/products",
-    operation_id = "list_products",
-    tag = "products",
-    params(InMall, PageQuery, ReadHeaders, CallHeaders),
-    responses(
-        (status = 200, description = "A page of products.", body = ProductPage, headers(
-            ("Projection-Lag" = String, description = "Seconds of the log that this may lack."),
-        )),
-        ReadProblems,
-    ),
-)]
-async fn page(
-    State(app): State<Shared>,
-    caller: Caller,
-    Query(query): Query<PageQuery>,
-    wanted: Wanted,
-) -> Result<impl IntoResponse, ApiError> {
-    let limit = limit(query.limit)?;
-    let after = query.after.as_deref().map(str::parse).transpose();
-    let after = after.map_err(|_| ApiError::InvalidCursor)?;
-    let filter = Filter { partner: query.partner_id };
-    let tables = live(&app, PRODUCTS, wanted).await?;
-    let page = products::page(&app.db, &tables, &caller.mall, filter, after, limit).await?;
-    let page = ProductPage { items: page.items, next: page.next };
-    Ok(Lagging(app.lags.of(PRODUCTS), Json(page)))
 }
 
 /// Which page of a history.

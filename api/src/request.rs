@@ -1,5 +1,7 @@
 //! Paths and queries, with their faults told as problems in plain words.
 
+use std::str::FromStr;
+
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
@@ -58,6 +60,29 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
         None => Ok(USUAL),
         Some(limit @ 1..=MOST) => Ok(limit),
         Some(_) => Err(ApiError::MalformedRequest(format!("`limit` is 1 to {MOST}"))),
+    }
+}
+
+/// The values of a list with commas, each once, in the order given.
+pub(crate) fn list<T>(name: &str, text: &str, most: usize) -> Result<Vec<T>, ApiError>
+where
+    T: FromStr + PartialEq,
+{
+    let mut values = vec![];
+    for item in text.split(',') {
+        let value = item.trim().parse().map_err(|_| {
+            let item: String = item.chars().take(50).collect();
+            ApiError::MalformedRequest(format!("`{name}` holds {item:?}, which is none"))
+        })?;
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    match values.len() {
+        count if count > most => {
+            Err(ApiError::MalformedRequest(format!("`{name}` holds at most {most}")))
+        }
+        _ => Ok(values),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use domain::CategoriesId;
+use domain::{CategoriesId, SynonymsId};
 use utoipa::{
     IntoParams,
     openapi::path::{Parameter, ParameterIn},
@@ -31,6 +31,11 @@ pub(crate) struct TreeOfMall {
     pub id: Uuid,
 }
 
+/// The synonyms of the caller's mall.
+pub(crate) struct SynonymsOfMall {
+    pub id: Uuid,
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for InPath {
     type Rejection = ApiError;
 
@@ -50,6 +55,25 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         Ok(Self { id: CategoriesId::of(&caller.mall).0 })
+    }
+}
+
+impl<S> FromRequestParts<S> for SynonymsOfMall
+where
+    S: Send + Sync,
+    Keys: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        Ok(Self { id: SynonymsId::of(&caller.mall).0 })
+    }
+}
+
+impl IntoParams for SynonymsOfMall {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![]
     }
 }
 

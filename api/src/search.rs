@@ -1,41 +1,77 @@
-//! Products as a shopper finds them.
+//! Products as a shopper finds them: by words, by category, and while typing.
 
 use axum::{Json, extract::State, response::IntoResponse};
-use projections::search::{LONGEST_QUERY, PROJECTION, SearchPage};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use domain::{BrandId, CategoryId, MallId, SynonymsId, product::SaleState};
+use projections::{
+    Tables,
+    directory::{self, EntryKind},
+    search::{Facets, LONGEST_QUERY, PROJECTION, Place, Question, SearchPage, Sort, Synonyms},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    app::Shared,
-    auth::Caller,
-    freshness::{Lagging, Wanted, reached},
+    app::{App, Shared},
+    auth::Visitor,
+    freshness::{Lagging, Wanted, live_in, reached},
     openapi::{CallHeaders, InMall, ReadHeaders, ReadProblems},
     problem::ApiError,
-    request::{Query, limit},
+    request::{Path, Query, limit, list},
+    route::InPath,
 };
 
-/// The route.
+/// How many brands may be chosen at once.
+const MOST_BRANDS: usize = 50;
+/// Suggestions where no number is asked for.
+const SUGGESTIONS: u32 = 8;
+
+/// The routes.
 pub(crate) fn router() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(search))
+    OpenApiRouter::new()
+        .routes(routes!(search))
+        .routes(routes!(suggest))
+        .routes(routes!(of_category))
 }
 
 /// What to look for.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SearchQuery {
-    /// What a shopper typed: words that must all be found. It has no operators.
+    /// What a shopper typed: words that must all be found, or initials such as ㅊㅅㄱ. It has no
+    /// operators.
     #[param(min_length = 1, max_length = 200, example = "청소기")]
-    q: String,
+    q: Option<String>,
+    /// Products in this category, or in one below it.
+    category_id: Option<CategoryId>,
+    /// Products of one of these brands: ids with commas.
+    brand_id: Option<String>,
+    /// The lowest list price, in minor units.
+    #[param(minimum = 0)]
+    price_from: Option<i64>,
+    /// The highest list price, in minor units.
+    #[param(minimum = 0)]
+    price_to: Option<i64>,
+    /// Products in this sale state.
+    sale_state: Option<SaleState>,
+    /// `relevance` where there is a `q`, else `newest`, unless told: one of those two, `price` or
+    /// `-price`.
+    sort: Option<String>,
     /// How many, 20 unless told.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
+    /// Where to go on: the `next` of the page before.
+    after: Option<String>,
+    /// What to count over all hits: some of `brand`, `category`, `price`, `sale_state`, with commas.
+    #[param(example = "brand,category,price")]
+    facets: Option<String>,
 }
 
 /// Search the products
 ///
-/// Korean and English. Finds 무선청소기 for 청소기.
+/// Korean and English. Finds 무선청소기 for 청소기 and for ㅊㅅㄱ. Where nothing has the words as
+/// they are typed, finds what nearly has them. A storefront sees what is on sale.
 #[utoipa::path(
     get,
     path = "/search",
@@ -43,7 +79,7 @@ struct SearchQuery {
     tag = "products",
     params(InMall, SearchQuery, ReadHeaders, CallHeaders),
     responses(
-        (status = 200, description = "The best hits.", body = SearchPage, headers(
+        (status = 200, description = "Some hits.", body = SearchPage, headers(
             ("Projection-Lag" = String, description = "Seconds of the log that this may lack."),
         )),
         ReadProblems,
@@ -51,21 +87,230 @@ struct SearchQuery {
 )]
 async fn search(
     State(app): State<Shared>,
-    caller: Caller,
+    visitor: Visitor,
     Query(query): Query<SearchQuery>,
     wanted: Wanted,
 ) -> Result<impl IntoResponse, ApiError> {
-    let limit = limit(query.limit)?;
-    let text = query.q.trim();
+    let category = query.category_id;
+    let question = query.question(&visitor)?;
+    let tables = shown(&app, wanted).await?;
+    let found = find(&app, &visitor, &tables, question, category).await;
+    let page = found.map_err(|error| match error {
+        ApiError::NotFound(_) => {
+            let why = "`category_id` names no category of this mall";
+            ApiError::MalformedRequest(why.to_owned())
+        }
+        error => error,
+    })?;
+    Ok(Lagging(app.lags.of(PROJECTION), Json(page)))
+}
+
+/// Which page of a category.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CategoryQuery {
+    /// `newest` unless told, `price` or `-price`.
+    sort: Option<String>,
+    /// How many, 20 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// Where to go on: the `next` of the page before.
+    after: Option<String>,
+}
+
+/// List the products of a category
+///
+/// Those that stand in it or in a category below it. A search with its `category_id` narrows them
+/// further, and counts.
+#[utoipa::path(
+    get,
+    path = "/categories/{id}/products",
+    operation_id = "list_products_of_category",
+    tag = "categories",
+    params(InMall, InPath, CategoryQuery, ReadHeaders, CallHeaders),
+    responses(
+        (status = 200, description = "A page of products.", body = SearchPage, headers(
+            ("Projection-Lag" = String, description = "Seconds of the log that this may lack."),
+        )),
+        ReadProblems,
+    ),
+)]
+async fn of_category(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, CategoryId)>,
+    Query(CategoryQuery { sort, limit, after }): Query<CategoryQuery>,
+    wanted: Wanted,
+) -> Result<impl IntoResponse, ApiError> {
+    let query = SearchQuery { sort, limit, after, ..SearchQuery::default() };
+    let question = query.question(&visitor)?;
+    let tables = shown(&app, wanted).await?;
+    let page = find(&app, &visitor, &tables, question, Some(id)).await?;
+    Ok(Lagging(app.lags.of(PROJECTION), Json(page)))
+}
+
+/// What was typed so far.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SuggestQuery {
+    /// The text, perhaps in the middle of a word or of a syllable.
+    #[param(min_length = 1, max_length = 200, example = "무선 처")]
+    q: String,
+    /// How many, 8 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// What somebody may be about to type.
+#[derive(Serialize, ToSchema)]
+struct Suggestions {
+    /// Names of products, the best first, each once.
+    suggestions: Vec<String>,
+}
+
+/// Suggest what to search for
+///
+/// While somebody types: 무선 처 and ㅊㅅㄱ find 무선청소기. A storefront sees what is on sale.
+#[utoipa::path(
+    get,
+    path = "/suggestions",
+    operation_id = "suggest_products",
+    tag = "products",
+    params(InMall, SuggestQuery, ReadHeaders, CallHeaders),
+    responses((status = 200, description = "Suggestions.", body = Suggestions), ReadProblems),
+)]
+async fn suggest(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Query(query): Query<SuggestQuery>,
+    wanted: Wanted,
+) -> Result<impl IntoResponse, ApiError> {
+    let typed = text("q", &query.q)?;
+    let limit = limit(query.limit.or(Some(SUGGESTIONS)))?;
+    let tables = shown(&app, wanted).await?;
+    let view = visitor.view(&app, &tables).await?;
+    let suggestions = app.search.suggest(&visitor.mall, &view, typed, limit).await?;
+    Ok(Lagging(app.lags.of(PROJECTION), Json(Suggestions { suggestions })))
+}
+
+impl SearchQuery {
+    fn question(self, visitor: &Visitor) -> Result<Question, ApiError> {
+        let malformed = ApiError::MalformedRequest;
+        let limit = limit(self.limit)?;
+        let words = self.q.as_deref().map(|q| text("q", q)).transpose()?;
+        let usual = if words.is_some() { Sort::Relevance } else { Sort::Newest };
+        let sort = self.sort.as_deref().map_or(Ok(usual), str::parse).map_err(malformed)?;
+        if sort == Sort::Relevance && words.is_none() {
+            return Err(malformed("`sort=relevance` needs a `q`".to_owned()));
+        }
+        if self.price_from.zip(self.price_to).is_some_and(|(from, to)| from > to) {
+            return Err(malformed("`price_from` is greater than `price_to`".to_owned()));
+        }
+        let after: Option<Place> = self.after.as_deref().map(str::parse).transpose()?;
+        if after.as_ref().is_some_and(|place| place.sort() != sort) {
+            return Err(ApiError::InvalidCursor);
+        }
+        let brands: Vec<BrandId> = match &self.brand_id {
+            Some(ids) => list("brand_id", ids, MOST_BRANDS)?,
+            None => vec![],
+        };
+        let facets = match &self.facets {
+            Some(names) => list("facets", names, 4)?,
+            None => vec![],
+        };
+        let nothing = projections::search::View::All;
+        Ok(Question {
+            text: words.map(str::to_owned),
+            brands,
+            price_from: self.price_from,
+            price_to: self.price_to,
+            sale_state: self.sale_state,
+            sort,
+            after,
+            facets,
+            ..Question::all(visitor.mall.clone(), nothing, limit)
+        })
+    }
+}
+
+/// A text that was typed, without the blanks around it.
+fn text<'t>(name: &str, typed: &'t str) -> Result<&'t str, ApiError> {
+    let text = typed.trim();
     if text.is_empty() || text.chars().count() > LONGEST_QUERY {
-        let why = format!("`q` is 1 to {LONGEST_QUERY} characters");
+        let why = format!("`{name}` is 1 to {LONGEST_QUERY} characters");
         return Err(ApiError::MalformedRequest(why));
     }
+    Ok(text)
+}
+
+/// The live tables, once they and the index show the write that the request wants to see.
+async fn shown(app: &App, wanted: Wanted) -> Result<Tables, ApiError> {
+    let tables = live_in(app, &["directory"], wanted).await?;
     if wanted.0.is_some() {
         let live = app.search.live().await?.unwrap_or_default();
-        reached(&app, PROJECTION, live, wanted).await?;
+        reached(app, PROJECTION, live, wanted).await?;
         app.search.refresh().await?;
     }
-    let page = app.search.query(&caller.mall, text, limit).await?;
-    Ok(Lagging(app.lags.of(PROJECTION), Json(page)))
+    Ok(tables)
+}
+
+/// Asks, with what the read models know: the categories below the one asked for, who is suspended,
+/// what words mean the same, and the names of what was counted.
+async fn find(
+    app: &App,
+    visitor: &Visitor,
+    tables: &Tables,
+    mut question: Question,
+    category: Option<CategoryId>,
+) -> Result<SearchPage, ApiError> {
+    question.view = visitor.view(app, tables).await?;
+    if let Some(category) = category {
+        let below = directory::below(&app.db, tables, &visitor.mall, category).await?;
+        if below.is_empty() {
+            return Err(ApiError::NotFound("category"));
+        }
+        question.categories = Some(below);
+    }
+    if question.text.is_some() {
+        question.synonyms = synonyms(app, tables, &visitor.mall).await?;
+    }
+    let mut page = app.search.query(&question).await?;
+    if let Some(facets) = &mut page.facets {
+        name(app, visitor, tables, facets).await?;
+    }
+    Ok(page)
+}
+
+/// The words that mean the same in `mall`, as they are now: no index knows them.
+async fn synonyms(
+    app: &App,
+    tables: &Tables,
+    mall: &MallId,
+) -> Result<Synonyms, projections::Error> {
+    let (kind, id) = (EntryKind::Synonyms, SynonymsId::of(mall).0);
+    let entry = directory::by_id(&app.db, tables, mall, kind, id).await?;
+    let groups = entry.and_then(|entry| entry.groups).unwrap_or_default();
+    Ok(Synonyms(groups.into_iter().map(|group| group.words).collect()))
+}
+
+/// Gives what was counted its names as they are now.
+async fn name(
+    app: &App,
+    visitor: &Visitor,
+    tables: &Tables,
+    facets: &mut Facets,
+) -> Result<(), projections::Error> {
+    let counted =
+        [(EntryKind::Brand, &mut facets.brands), (EntryKind::Category, &mut facets.categories)];
+    for (kind, counts) in counted {
+        let Some(counts) = counts else { continue };
+        let ids: Vec<_> = counts.iter().map(|count| count.id).collect();
+        let mut names = directory::names(&app.db, tables, &visitor.mall, kind, &ids).await?;
+        for count in counts {
+            count.name = names.remove(&count.id);
+        }
+    }
+    Ok(())
 }

@@ -59,6 +59,8 @@ settings! {
     keys: Keys = "";
     /// Requests that one key may send to the api in a second; 0: as many as it likes.
     rate_limit: u32 = "0";
+    /// Keys of storefronts, which read only what is on sale: mall=key, several with commas.
+    storefront_keys: Keys = "";
     /// The partition of outcomes that this api instance reads.
     reply_partition: i32 = "0";
     /// Which log lines are written: level, or target=level, several with commas.

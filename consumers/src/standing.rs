@@ -110,6 +110,15 @@ impl Observer {
         readers.iter().map(|reader| self.log.standing(reader)).collect()
     }
 
+    /// How many brands there are whose name has not reached all search documents.
+    ///
+    /// # Errors
+    /// When MySQL or the search engine does not answer.
+    pub fn fan_outs(&self) -> anyhow::Result<u64> {
+        let Some(version) = self.runtime.block_on(self.search.live())? else { return Ok(0) };
+        Ok(self.runtime.block_on(search::fan_outs_left(&self.db, version))?)
+    }
+
     /// Waits, at most so long, until everybody has read everything; whether that is so.
     ///
     /// # Errors
@@ -118,7 +127,7 @@ impl Observer {
         let deadline = Instant::now() + wait;
         loop {
             let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
-            if !behind && self.log.open_transactions()?.is_empty() {
+            if !behind && self.fan_outs()? == 0 && self.log.open_transactions()?.is_empty() {
                 return Ok(true);
             }
             if Instant::now() >= deadline || shutdown.requested() {

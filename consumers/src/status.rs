@@ -35,6 +35,8 @@ const LATE: f64 = 10.0;
 pub struct Status {
     /// The handler, the projections, and the search index.
     pub readers: Vec<Standing>,
+    /// Brands whose name has not reached all search documents.
+    pub fan_outs: u64,
     /// Topic, partition and records held back, of each open transaction.
     pub open_transactions: Vec<(&'static str, i32, i64)>,
     /// What somebody should look at.
@@ -64,6 +66,8 @@ pub fn look(config: &Config) -> anyhow::Result<Status> {
         if let Some(Some(version)) = live {
             let index = runtime.block_on(standing::index(db, version));
             readers.extend(status.heard("search", index));
+            let fan_outs = runtime.block_on(projections::search::fan_outs_left(db, version));
+            status.fan_outs = status.heard("fan-outs", fan_outs.map_err(Into::into)).unwrap_or(0);
         }
     }
     for reader in &readers {
@@ -166,6 +170,9 @@ impl Status {
         let mut text = String::new();
         for (topic, partition, held) in &self.open_transactions {
             text += &format!("open transaction: {topic} {partition}, {held} records\n");
+        }
+        if self.fan_outs > 0 {
+            text += &format!("fan-outs: {} brands on their way to the search\n", self.fan_outs);
         }
         if self.problems.is_empty() {
             return text + "no problems\n";

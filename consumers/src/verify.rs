@@ -92,7 +92,7 @@ pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Resu
         records += passage.records;
         passage.ledger.close(passage.decided, &mut checks);
         if !scope.log_only {
-            products += stores::compare(&observer, partition, &passage, &mut checks)?;
+            products += stores::compare(&observer, partition, &passage, at_rest, &mut checks)?;
         }
     }
     if !scope.log_only && at_rest {

@@ -1,15 +1,17 @@
-//! The catalog: what a mall sells, of whom, under which brands and in which categories.
+//! The catalog: what a mall sells, of whom, under which brands and in which categories, and what
+//! its shoppers call it.
 //!
 //! Each aggregate decides on its own history alone. That a named partner, brand or category exists
 //! is a courtesy of the API, and reads join current states.
 
-use crate::{Timestamp, brand, categories, partner, product};
+use crate::{Timestamp, brand, categories, partner, product, synonyms};
 
 context! {
     Product(product::Product),
     Partner(partner::Partner),
     Brand(brand::Brand),
     Categories(categories::Categories),
+    Synonyms(synonyms::Synonyms),
 }
 
 impl Command {

@@ -91,6 +91,10 @@ uuid_id!(
     /// A mall's category tree as a whole.
     CategoriesId
 );
+uuid_id!(
+    /// All synonyms of a mall.
+    SynonymsId
+);
 
 /// The space of every UUIDv5 made here, so that equal names of other systems do not collide.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x6a61_6e67_6275_4e53_8000_0000_0000_0001);
@@ -139,6 +143,13 @@ impl CategoriesId {
     /// The id of the mall's only tree.
     pub fn of(mall: &MallId) -> Self {
         Self(derive(&["categories", mall.as_str()]))
+    }
+}
+
+impl SynonymsId {
+    /// The id of the mall's only list.
+    pub fn of(mall: &MallId) -> Self {
+        Self(derive(&["synonyms", mall.as_str()]))
     }
 }
 

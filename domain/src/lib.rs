@@ -21,10 +21,13 @@ pub mod id;
 pub mod money;
 pub mod partner;
 pub mod product;
+pub mod synonyms;
 pub mod time;
 
 pub use aggregate::{Aggregate, Refusal};
-pub use id::{BrandId, CategoriesId, CategoryId, CommandId, MallId, PartnerId, ProductId, SkuId};
+pub use id::{
+    BrandId, CategoriesId, CategoryId, CommandId, MallId, PartnerId, ProductId, SkuId, SynonymsId,
+};
 pub use money::{Currency, Money};
 pub use record_enum::{RecordEnum, RecordReader, RecordWriter};
 pub use time::Timestamp;

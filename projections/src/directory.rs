@@ -1,29 +1,30 @@
-//! What products refer to by id: partners, brands and the categories of each mall's tree.
+//! What products refer to by id: partners, brands and the categories of each mall's tree. And each
+//! mall's synonyms, which change as seldom.
 
-use domain::{CategoryId, MallId, Timestamp, brand, catalog::Event, categories, partner};
+use domain::{
+    CategoryId, MallId, Timestamp, brand, catalog::Event, categories, partner, synonyms,
+    synonyms::SynonymGroup,
+};
 use schemas::{CATALOG, EventMessage, Topic};
 use serde::Serialize;
-use sqlx::{
-    MySqlConnection, MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow,
-};
+use sqlx::{error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    column::{Columns, Values},
+    column::{Columns, Values, json_size},
     error::Error,
     fact::{EventHead, Fact, Logged},
-    page::Page,
     projection::{Fault, Projection, follows},
-    store,
-    table::Tables,
 };
 
+mod queries;
 mod values;
 
+pub use queries::{below, by_id, by_keys, names, page, suspended};
 pub use values::{EntryKind, EntryState};
 
-/// A partner, a brand or a category: the table's columns and the JSON answer. A field that its
+/// A partner, a brand, a category or a mall's synonyms: the table's columns and the JSON answer. A field that its
 /// kind does not have is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct EntryRow {
@@ -44,6 +45,9 @@ pub struct EntryRow {
     /// Its place among those beside it, the lowest first: of categories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
+    /// Words that mean the same: of synonyms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<SynonymGroup>>,
     /// The name.
     pub name: String,
     /// ACTIVE, SUSPENDED or RETIRED.
@@ -71,9 +75,12 @@ pub fn key_of(mall: &MallId, kind: EntryKind, id: Uuid) -> Uuid {
         EntryKind::Category => {
             domain::id::derive(&["category entry", mall.as_str(), &id.to_string()])
         }
-        EntryKind::Partner | EntryKind::Brand => id,
+        EntryKind::Partner | EntryKind::Brand | EntryKind::Synonyms => id,
     }
 }
+
+/// What a mall's synonyms are called.
+const SYNONYMS: &str = "synonyms";
 
 /// The read model.
 pub struct Directory;
@@ -92,19 +99,23 @@ impl Projection for Directory {
         external_id MEDIUMTEXT,
         parent_id BINARY(16),
         position BIGINT,
+        word_groups MEDIUMTEXT,
         name MEDIUMTEXT NOT NULL,
         state VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
         version BIGINT NOT NULL,
         registered_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL,
-        KEY by_kind (mall, kind, id)
+        KEY by_kind (mall, kind, id),
+        KEY by_state (mall, kind, state),
+        KEY by_parent (mall, parent_id)
     ) DEFAULT CHARSET = utf8mb4";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE entry_key IN ({values})";
     const STORE: &'static str = "INSERT INTO {table} (entry_key, id, kind, mall, external_id, parent_id, \
-        position, name, state, version, registered_at, updated_at) VALUES {values} AS new \
-        ON DUPLICATE KEY UPDATE parent_id = new.parent_id, position = new.position, \
+        position, word_groups, name, state, version, registered_at, updated_at) \
+        VALUES {values} AS new ON DUPLICATE KEY UPDATE parent_id = new.parent_id, \
+        position = new.position, word_groups = new.word_groups, \
         name = new.name, state = new.state, version = new.version, updated_at = new.updated_at";
-    const WIDTH: usize = 12;
+    const WIDTH: usize = 13;
 
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
         let aggregate = logged.aggregate()?;
@@ -113,7 +124,8 @@ impl Projection for Directory {
                 Some(key_of(&origin.mall, EntryKind::Category, category(event).0))
             }
             fact => aggregate.filter(|_| {
-                fact.event_head().is_some_and(|head| matches!(head.kind, "partner" | "brand"))
+                fact.event_head()
+                    .is_some_and(|head| matches!(head.kind, "partner" | "brand" | "synonyms"))
             }),
         })
     }
@@ -151,13 +163,16 @@ impl Projection for Directory {
         values.uuid(&row.key())?.uuid(&row.id)?.add(row.kind.as_str())?.add(row.mall.as_str())?;
         values.add(row.external_id.as_deref())?;
         values.add(row.parent_id.as_ref().map(|id| id.0.as_bytes().as_slice()))?;
-        values.add(row.position)?.add(&*row.name)?.add(row.state.as_str())?;
+        let groups = row.groups.as_ref().map(serde_json::to_string).transpose()?;
+        values.add(row.position)?.add(groups)?.add(&*row.name)?.add(row.state.as_str())?;
         values.add(row.version)?.add(row.registered_at.0)?.add(row.updated_at.0)?;
         Ok(())
     }
 
     fn size(row: &EntryRow) -> usize {
-        500 + row.name.len() + row.external_id.as_ref().map_or(0, String::len)
+        500 + row.groups.as_ref().map_or(0, json_size)
+            + row.name.len()
+            + row.external_id.as_ref().map_or(0, String::len)
     }
 }
 
@@ -174,6 +189,7 @@ fn begin(head: EventHead<'_>, fact: &Fact) -> Option<EntryRow> {
         Event::Categories(categories::Event::CategoryAdded(fact)) => {
             (EntryKind::Category, fact.category_id.0, &fact.name, None)
         }
+        Event::Synonyms(_) => (EntryKind::Synonyms, aggregate, &SYNONYMS.to_owned(), None),
         _ => return None,
     };
     Some(EntryRow {
@@ -183,6 +199,7 @@ fn begin(head: EventHead<'_>, fact: &Fact) -> Option<EntryRow> {
         external_id,
         parent_id: None,
         position: None,
+        groups: None,
         name: name.clone(),
         state: EntryState::Active,
         version: head.version,
@@ -204,6 +221,9 @@ fn change(row: &mut EntryRow, event: &Event) {
         Event::Brand(OfBrand::BrandRetired(_)) | Event::Categories(OfTree::CategoryRetired(_)) => {
             row.state = EntryState::Retired;
         }
+        Event::Synonyms(synonyms::Event::SynonymsSet(fact)) => {
+            row.groups = Some(fact.groups.clone());
+        }
         Event::Categories(OfTree::CategoryAdded(fact)) => {
             (row.parent_id, row.position) = (fact.parent_id, fact.position);
         }
@@ -223,6 +243,10 @@ fn category(event: &categories::Event) -> CategoryId {
     }
 }
 
+fn groups(text: &str) -> Result<Vec<SynonymGroup>, Error> {
+    serde_json::from_str(text).map_err(|why| Error::corrupt("word_groups", why))
+}
+
 fn read(row: &MySqlRow) -> Result<EntryRow, Error> {
     let columns = Columns(row);
     Ok(EntryRow {
@@ -232,70 +256,13 @@ fn read(row: &MySqlRow) -> Result<EntryRow, Error> {
         external_id: columns.get("external_id")?,
         parent_id: columns.optional_uuid("parent_id")?.map(CategoryId),
         position: columns.get("position")?,
+        groups: columns.get::<Option<&str>>("word_groups")?.map(groups).transpose()?,
         name: columns.get("name")?,
         state: columns.text("state")?,
         version: columns.get("version")?,
         registered_at: columns.time("registered_at")?,
         updated_at: columns.time("updated_at")?,
     })
-}
-
-/// The entry `id` of `kind` in `mall`.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn by_id(
-    db: impl MySqlExecutor<'_>,
-    tables: &Tables,
-    mall: &MallId,
-    kind: EntryKind,
-    id: Uuid,
-) -> Result<Option<EntryRow>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id = ?";
-    let query = sqlx::query(table.statement(text, 0, 0));
-    let query = query.bind(mall.as_str()).bind(kind.as_str()).bind(id.as_bytes().as_slice());
-    query.fetch_optional(db).await?.as_ref().map(read).transpose()
-}
-
-/// The entries among the rows of `keys` that exist, of whichever mall.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn by_keys(
-    db: &mut MySqlConnection,
-    tables: &Tables,
-    keys: &[Uuid],
-) -> Result<Vec<EntryRow>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let mut entries = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(store::MOST_KEYS) {
-        for row in store::select(db, &table, Directory::LOAD, keys).await? {
-            entries.push(read(&row)?);
-        }
-    }
-    Ok(entries)
-}
-
-/// At most `limit` entries of `kind` in `mall`, in the order of their ids, beginning after `after`.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn page(
-    db: impl MySqlExecutor<'_>,
-    tables: &Tables,
-    mall: &MallId,
-    kind: EntryKind,
-    after: Uuid,
-    limit: u32,
-) -> Result<Page<EntryRow, Uuid>, Error> {
-    let table = tables.table(Directory::NAME)?;
-    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?";
-    let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str()).bind(kind.as_str());
-    let query = query.bind(after.as_bytes().as_slice()).bind(u64::from(limit) + 1);
-    let rows = query.fetch_all(db).await?;
-    let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(rows, limit, |row| row.id))
 }
 
 #[cfg(test)]

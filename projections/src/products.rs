@@ -11,27 +11,21 @@ use crate::{
     column::{Columns, Values, json_size},
     error::Error,
     fact::Logged,
-    page::Page,
     projection::{Fault, Projection},
     store,
     table::Tables,
 };
 
 mod cursor;
+mod listing;
 mod row;
 
 pub use cursor::{Cursor, CursorError};
+pub use listing::{Filter, page};
 pub use row::{ProductRow, SkuRow};
 
 /// The kind of aggregate whose events it folds.
 pub const PRODUCT: &str = "product";
-
-/// Which products to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Those of one seller only.
-    pub partner: Option<PartnerId>,
-}
 
 /// The read model.
 pub struct Products;
@@ -67,7 +61,8 @@ impl Projection for Products {
         updated_at BIGINT NOT NULL,
         KEY by_mall (mall, registered_at, id),
         KEY by_partner (mall, partner_id, registered_at, id),
-        KEY by_brand (mall, brand_id, registered_at, id)
+        KEY by_brand (mall, brand_id, registered_at, id),
+        KEY by_state (mall, sale_state, registered_at, id)
     ) DEFAULT CHARSET = utf8mb4";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE id IN ({values})";
     const STORE: &'static str = "INSERT INTO {table} (id, mall, partner_id, external_id, name, \
@@ -203,46 +198,4 @@ pub async fn count(db: impl MySqlExecutor<'_>, tables: &Tables) -> Result<u64, E
     let text = table.statement("SELECT COUNT(*) FROM {table}", 0, 0);
     let count: i64 = sqlx::query_scalar(text).fetch_one(db).await?;
     Ok(count.unsigned_abs())
-}
-
-/// At most `limit` products of `mall`, in the order of their registration, beginning after `after`.
-/// A product keeps its place in that order for ever, so no page skips or repeats one.
-///
-/// # Errors
-/// [`Error`] when the server refuses or does not answer.
-pub async fn page(
-    db: impl MySqlExecutor<'_>,
-    tables: &Tables,
-    mall: &MallId,
-    filter: Filter,
-    after: Option<Cursor>,
-    limit: u32,
-) -> Result<Page<ProductRow, Cursor>, Error> {
-    let table = tables.table(Products::NAME)?;
-    let text = match filter.partner {
-        None => {
-            "SELECT * FROM {table} WHERE mall = ? AND (registered_at, id) > (?, ?) \
-             AND registered_at >= ? ORDER BY registered_at, id LIMIT ?"
-        }
-        Some(_) => {
-            "SELECT * FROM {table} WHERE mall = ? AND partner_id = ? \
-             AND (registered_at, id) > (?, ?) AND registered_at >= ? \
-             ORDER BY registered_at, id LIMIT ?"
-        }
-    };
-    let after = after.unwrap_or(Cursor::START);
-    let mut query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str());
-    if let Some(partner) = filter.partner {
-        query = query.bind(partner.0.as_bytes().to_vec());
-    }
-    // MySQL does not use an index for the row comparison; the plain one beside it is for that.
-    let rows = query
-        .bind(after.registered_at.0)
-        .bind(after.id.0.as_bytes().as_slice())
-        .bind(after.registered_at.0)
-        .bind(u64::from(limit) + 1)
-        .fetch_all(db)
-        .await?;
-    let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(rows, limit, |row| Cursor { registered_at: row.registered_at, id: row.id }))
 }

@@ -14,18 +14,28 @@ use tokio::sync::Mutex;
 
 mod bulk;
 mod document;
+mod facets;
+mod fan_out;
+mod hangul;
 mod index;
 mod mapping;
+mod place;
 mod progress;
 mod query;
+mod question;
 mod reading;
+mod suggestions;
 
 pub use bulk::{Bulk, Written};
 pub use document::{Document, Versioned};
+pub use facets::{EntryCount, Facet, Facets, PriceCount, StateCount};
+pub use fan_out::{FanOut, Renamed, Slice, count as fan_outs_left, lags, open, pass, slice};
 pub use index::{Layout, Source};
+pub use place::{Place, Sort};
 pub use progress::{Move, Moved, PROJECTION, TOPICS, advance, forget, take};
-pub use query::{LONGEST_QUERY, SearchHit, SearchPage};
-pub use reading::{Change, Read, documents};
+pub use query::{Fragment, LONGEST_QUERY, SearchHit, SearchPage};
+pub use question::{Question, Synonyms, View};
+pub use reading::{Change, Read, brand_names, documents};
 
 /// A connection to the search engine.
 #[derive(Clone, Debug)]

@@ -136,6 +136,12 @@ impl Request {
         Self(self.0.header(name, value))
     }
 
+    /// Adds to the query.
+    #[must_use]
+    pub fn query(self, pairs: &[(&str, &str)]) -> Self {
+        Self(self.0.query(pairs))
+    }
+
     /// Names the wish, so that it is granted once however often it is sent.
     #[must_use]
     pub fn key(self, key: &str) -> Self {

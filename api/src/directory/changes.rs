@@ -92,3 +92,17 @@ pub(super) mod tree {
             "/categories/retire", "retire_category", "categories"
     }
 }
+
+/// Of what shoppers call things.
+pub(super) mod words {
+    use domain::synonyms::{Command, SetSynonyms};
+
+    use crate::route::command_route;
+
+    command_route! {
+        /// Say which words mean the same
+        ///
+        /// The given groups replace all earlier ones. Searches know them at once.
+        set_synonyms: SetSynonyms in SynonymsOfMall, "/synonyms", "set_synonyms", "synonyms"
+    }
+}

@@ -5,8 +5,7 @@ use std::io::{Write, stdout};
 use ::schemas::CATALOG;
 use anyhow::Context;
 use projections::{
-    Pool, Projection, Tables,
-    products::Products,
+    Pool,
     search::{self, Layout, Search, Source},
 };
 use rdkafka::consumer::BaseConsumer;
@@ -35,7 +34,7 @@ pub async fn run(config: &Config, _: &Given) -> anyhow::Result<bool> {
     writeln!(stdout(), "tables are up to date")?;
     match events_id(config) {
         Ok(topic_id) => {
-            index(config, &db, topic_id).await?;
+            index(config, &db, &topic_id).await?;
             writeln!(stdout(), "the search index is up to date")?;
         }
         // Documents are bound to the log that they come from, so there must be one first.
@@ -44,15 +43,15 @@ pub async fn run(config: &Config, _: &Given) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Makes the index version that indexers write, from the read model that is live.
-async fn index(config: &Config, db: &Pool, topic_id: String) -> anyhow::Result<()> {
+/// Makes the index version that indexers write, from the read models that are live.
+async fn index(config: &Config, db: &Pool, topic_id: &str) -> anyhow::Result<()> {
     let (search, version) = (Search::new(&config.opensearch)?, config.search_version);
-    let products = match search.source(version).await? {
-        Some(source) => source.products,
+    let source = match search.source(version).await? {
+        Some(source) => source.now(topic_id),
         None => {
             // Whatever the checkpoints say is gone with the index.
             search::forget(db, version).await?;
-            Tables::active(db).await?.version(Products::NAME)
+            Source::live(db, topic_id).await?
         }
     };
     let layout = Layout {
@@ -60,7 +59,6 @@ async fn index(config: &Config, db: &Pool, topic_id: String) -> anyhow::Result<(
         replicas: config.search_replicas,
         ..Layout::default()
     };
-    let source = Source { products, topic_id };
     search.ensure_index(version, &source, layout).await.context("search index")
 }
 

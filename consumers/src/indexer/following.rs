@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use domain::{ProductId, Timestamp};
+use domain::{BrandId, ProductId, Timestamp};
 use projections::{
     Checkpoint, Logged,
     products::PRODUCT,
-    search::{Change, Move},
+    search::{Change, Move, Renamed},
 };
 use schemas::CATALOG;
 
+const BRAND: &str = "brand";
 /// A partition that is further ahead of the read model than this is not read on for a while.
 const MOST: usize = 10_000;
 
@@ -22,9 +23,19 @@ pub(super) struct Following {
 
 struct Waiting {
     offset: i64,
-    /// Absent where the record names no product: it is passed like the others.
-    product: Option<ProductId>,
+    makes_old: Documents,
     appended: Timestamp,
+}
+
+/// The documents that a record makes old.
+enum Documents {
+    /// None: it is passed like the others.
+    None,
+    /// That of a product.
+    Of(ProductId),
+    /// Those of a brand's products. They follow also when the brand is new: a product that names it
+    /// may have been read a moment before.
+    OfBrand(Renamed),
 }
 
 /// What can be written of a partition now.
@@ -51,10 +62,16 @@ impl Following {
     }
 
     pub(super) fn push(&mut self, logged: &Logged) {
-        let head = logged.fact.event_head().filter(|head| head.kind == PRODUCT);
-        let product = head.map(|head| ProductId(head.origin.aggregate));
         let (offset, appended) = (logged.offset, logged.appended);
-        self.waiting.push_back(Waiting { offset, product, appended });
+        let makes_old = match logged.fact.event_head() {
+            Some(head) if head.kind == PRODUCT => Documents::Of(ProductId(head.origin.aggregate)),
+            Some(head) if head.kind == BRAND => {
+                let (brand, mall) = (BrandId(head.origin.aggregate), head.origin.mall.clone());
+                Documents::OfBrand(Renamed { brand, mall, offset })
+            }
+            _ => Documents::None,
+        };
+        self.waiting.push_back(Waiting { offset, makes_old, appended });
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -74,18 +91,27 @@ impl Following {
     /// The oldest changes that wait, at most so many.
     pub(super) fn changes(&self, most: usize) -> Vec<Change> {
         let oldest = self.waiting.iter().take(most);
-        oldest.filter_map(|change| Some((change.offset, change.product?))).collect()
+        let change = |change: &Waiting| match change.makes_old {
+            Documents::Of(product) => Some((change.offset, product)),
+            Documents::None | Documents::OfBrand(_) => None,
+        };
+        oldest.filter_map(change).collect()
     }
 
     /// What of the oldest `most` changes is written with documents that cover all below `covered`.
     pub(super) fn step(&self, partition: i32, covered: i64, most: usize) -> Option<Step> {
         let done = self.waiting.iter().take(most).take_while(|change| change.offset < covered);
         let (offsets, appended): (Vec<_>, Vec<_>) =
-            done.map(|change| (change.offset, change.appended)).unzip();
+            done.clone().map(|change| (change.offset, change.appended)).unzip();
+        let renamed = done.filter_map(|change| match &change.makes_old {
+            Documents::OfBrand(renamed) => Some(renamed.clone()),
+            Documents::None | Documents::Of(_) => None,
+        });
+        let renamed = renamed.collect();
         let mut to = self.at.clone();
         to.offsets.get_mut(CATALOG.events.name)?.next = offsets.last()? + 1;
         to.appended = to.appended.max(appended.iter().copied().max()?);
-        Some(Step { step: Move { partition, from: self.at.clone(), to }, appended })
+        Some(Step { step: Move { partition, from: self.at.clone(), to, renamed }, appended })
     }
 
     /// The checkpoint was moved.

@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 use projections::{
-    EngineError, Extent, Projection, Tables,
-    products::Products,
-    search::{self, Change, Moved, PROJECTION, Source, TOPICS, Versioned, Written},
+    EngineError, Extent, Tables,
+    search::{self, Change, Moved, PROJECTION, Read, Source, TOPICS, Versioned, Written},
 };
 use schemas::CATALOG;
 use tokio::time::{error::Elapsed, timeout};
@@ -32,6 +31,8 @@ const MOST: usize = 2000;
 const WAIT: Duration = Duration::from_millis(100);
 /// The read model is not asked more often than this whether it covers what waits.
 const PACE: Duration = Duration::from_millis(100);
+/// Documents that follow a brand's name, written between two batches.
+const SLICE: u32 = 250;
 /// How long MySQL and OpenSearch may take over a batch; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.
@@ -53,6 +54,7 @@ pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<
         failures: 0,
         due: Instant::now(),
         again: None,
+        fans_out: true,
         progress: Progress::new(around.ends.clone()),
     };
     while !shutdown.requested() {
@@ -62,23 +64,22 @@ pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<
     Ok(())
 }
 
-/// Makes sure of the index, and answers which read model it is filled from: the one that it was
-/// filled from before, or else the live one.
+/// Makes sure of the index, and answers which read models it is filled from: those that it
+/// was filled from before, or else the live ones.
 fn prepare(around: &Surroundings, reader: &Reader) -> anyhow::Result<Tables> {
     let events = CATALOG.events.name;
     let topic_id = reader.topic_ids()?.remove(events).with_context(|| events.to_owned())?;
     around.runtime.block_on(async {
-        let products = match around.search.source(around.version).await? {
-            Some(source) => source.products,
+        let source = match around.search.source(around.version).await? {
+            Some(source) => source.now(&topic_id),
             None => {
                 // Whatever the checkpoints say is gone with the index.
                 search::forget(&around.db, around.version).await?;
-                Tables::active(&around.db).await?.version(Products::NAME)
+                Source::live(&around.db, &topic_id).await?
             }
         };
-        let source = Source { products, topic_id };
         around.search.ensure_index(around.version, &source, around.layout).await?;
-        Ok(Tables::only(Products::NAME, products))
+        Ok(source.tables())
     })
 }
 
@@ -94,6 +95,8 @@ struct Worker<'a> {
     due: Instant,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
+    /// Whether there may be fan-outs of the partitions that are not done.
+    fans_out: bool,
     progress: Progress,
 }
 
@@ -104,7 +107,11 @@ impl Worker<'_> {
             self.attempt(Self::take)?;
         }
         let waiting = self.owned.values().any(Following::is_waiting);
-        let wait = if waiting { self.due.duration_since(Instant::now()).min(WAIT) } else { WAIT };
+        let wait = match (self.fans_out && self.again.is_none(), waiting) {
+            (true, _) => Duration::ZERO,
+            (false, true) => self.due.duration_since(Instant::now()).min(WAIT),
+            (false, false) => WAIT,
+        };
         match self.reader.poll(MOST, wait) {
             Ok(Polled::Assigned(partitions)) => {
                 self.own(partitions);
@@ -124,6 +131,9 @@ impl Worker<'_> {
         if waiting && Instant::now() >= self.due {
             self.attempt(Self::index)?;
             self.due = Instant::now() + PACE;
+        }
+        if self.fans_out && self.again.is_none() {
+            self.attempt(Self::fan_out)?;
         }
         self.progress.tell(&self.reader, &self.owned);
         Ok(())
@@ -162,6 +172,7 @@ impl Worker<'_> {
         let topic = CATALOG.events.name;
         let topic_id = self.reader.topic_ids()?.remove(topic).unwrap_or_default();
         self.owned.clear();
+        self.fans_out = true;
         for &partition in &self.partitions {
             let (start, end) = self.reader.bounds(topic, partition)?;
             let extent = Extent { topic_id: topic_id.clone(), start, end };
@@ -200,8 +211,8 @@ impl Worker<'_> {
         let most = MOST / waiting.max(1);
         let changes = self.owned.iter().filter(|(_, following)| following.is_waiting());
         let changes = changes.map(|(&at, following)| (at, following.changes(most))).collect();
-        let (covered, documents) = self.read(&changes)?;
-        let steps = covered.into_iter().filter_map(|(partition, next)| {
+        let Read { next, documents } = self.read(&changes)?;
+        let steps = next.into_iter().filter_map(|(partition, next)| {
             self.owned.get(&partition)?.step(partition, next, most)
         });
         let steps: Vec<Step> = steps.collect();
@@ -214,17 +225,31 @@ impl Worker<'_> {
         if changed.count() > 0 { self.go() } else { Ok(()) }
     }
 
-    /// What the read model covers by now, and the documents of the changes below that.
-    fn read(
-        &self,
-        changes: &BTreeMap<i32, Vec<Change>>,
-    ) -> anyhow::Result<(BTreeMap<i32, i64>, Vec<Versioned>)> {
+    /// What the read models cover by now, and the documents of the changes below that.
+    fn read(&self, changes: &BTreeMap<i32, Vec<Change>>) -> anyhow::Result<Read> {
         let begun = Instant::now();
         let reads = search::documents(&self.around.db, &self.tables, changes);
-        let reads = self.answer(reads).context("mysql")??;
+        let read = self.answer(reads).context("mysql")??;
         progress::stage("index_read", begun);
-        let covered = reads.iter().map(|(&partition, read)| (partition, read.next)).collect();
-        Ok((covered, reads.into_values().flat_map(|read| read.documents).collect()))
+        Ok(read)
+    }
+
+    /// Writes a slice of the documents that follow a brand's name.
+    fn fan_out(&mut self) -> anyhow::Result<()> {
+        let (db, version) = (&self.around.db, self.around.version);
+        let open = search::open(db, version, self.owned.keys().copied());
+        let open = self.answer(open).context("mysql")??;
+        self.fans_out = !open.is_empty();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let slice = search::slice(db, &self.tables, open, SLICE);
+        let slice = self.answer(slice).context("mysql")??;
+        self.write(&slice.documents)?;
+        faults::point("indexer.fan_out");
+        self.answer(search::pass(db, version, slice)).context("mysql")??;
+        self.failures = 0;
+        Ok(())
     }
 
     fn write(&self, documents: &[Versioned]) -> anyhow::Result<()> {
@@ -248,6 +273,7 @@ impl Worker<'_> {
         let begun = Instant::now();
         let (moves, appended): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.step, step.appended)).unzip();
+        self.fans_out |= moves.iter().any(|step| !step.renamed.is_empty());
         let (db, version, told) = (self.around.db.clone(), self.around.version, moves.clone());
         // On a task of its own: dropped halfway, a transaction could stay open in the pool.
         let advance = async move { search::advance(&db, version, &told).await };

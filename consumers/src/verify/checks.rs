@@ -36,7 +36,7 @@ const RULES: [(Rule, u8, &str); 9] = [
     (Rule::DecidedAgain, 8, "deciding again, at the recorded time, gives the same"),
     (Rule::Snapshot, 9, "snapshot at v = fold of 1..v"),
     (Rule::Rows, 10, "MySQL row = fold, of products, directory and command status"),
-    (Rule::Documents, 11, "search document = MySQL row"),
+    (Rule::Documents, 11, "search document = MySQL rows, of product and brand"),
     (Rule::NoOpenTransaction, 13, "no open transaction at rest"),
 ];
 

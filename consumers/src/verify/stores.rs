@@ -1,9 +1,9 @@
 //! The read models and the search index against the fold of the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::Utc;
-use domain::{CommandId, ProductId};
+use domain::{BrandId, CommandId, MallId, ProductId};
 use projections::{
     Projection, checkpoint,
     command_status::CommandStatus,
@@ -26,14 +26,16 @@ const KEPT_MS: i64 = (7 * 24 - 1) * 3_600_000;
 /// Compares one partition; returns how many products it holds.
 ///
 /// A store that had applied everything when it was asked, and a log that ends where it did, must
-/// agree in full; otherwise only what stands at the same version is compared.
+/// agree in full; otherwise only what stands at the same version is compared, and a brand's name,
+/// whose events stand in another partition, only at rest.
 pub(super) fn compare(
     observer: &Observer,
     partition: i32,
     passage: &Passage,
+    at_rest: bool,
     checks: &mut Checks,
 ) -> anyhow::Result<u64> {
-    let level = Level::of(observer, partition, passage)?;
+    let level = Level::of(observer, partition, passage, at_rest)?;
     let histories: Vec<(&Uuid, &History)> = passage.ledger.aggregates.iter().collect();
     for piece in histories.chunks(PIECE) {
         let sound = piece.iter().copied().filter(|(_, history)| history.sound);
@@ -85,10 +87,17 @@ struct Level {
     directory: bool,
     search: bool,
     search_version: Option<i32>,
+    /// Whether brand names have reached all documents.
+    brands: bool,
 }
 
 impl Level {
-    fn of(observer: &Observer, partition: i32, passage: &Passage) -> anyhow::Result<Self> {
+    fn of(
+        observer: &Observer,
+        partition: i32,
+        passage: &Passage,
+        brands: bool,
+    ) -> anyhow::Result<Self> {
         let search_version = observer.runtime.block_on(observer.search.live())?;
         let version = |name| observer.tables.version(name);
         let (events, decisions) = (
@@ -109,6 +118,7 @@ impl Level {
                 None => false,
             },
             search_version,
+            brands,
         })
     }
 }
@@ -134,6 +144,7 @@ struct Stored {
     rows: HashMap<ProductId, ProductRow>,
     entries: HashMap<Uuid, EntryRow>,
     documents: HashMap<ProductId, (i64, Document)>,
+    brands: HashMap<(MallId, BrandId), String>,
 }
 
 impl Stored {
@@ -152,6 +163,10 @@ impl Stored {
             let keys = piece.iter().flat_map(|(_, history)| history.entries.keys().copied());
             let keys: Vec<Uuid> = keys.collect();
             let entries = directory::by_keys(&mut connection, tables, &keys).await?;
+            let brands = rows.iter().filter_map(|row| row.brand_id.map(|id| id.0));
+            let brands: BTreeSet<Uuid> = brands.collect();
+            let brands: Vec<Uuid> = brands.into_iter().collect();
+            let brands = search::brand_names(&mut connection, tables, &brands).await?;
             let documents = match search_version {
                 Some(version) => observer.search.fetch(version, &products).await?,
                 None => HashMap::new(),
@@ -161,6 +176,7 @@ impl Stored {
                 rows: rows.into_iter().map(|row| (row.id, row)).collect(),
                 entries: entries.into_iter().map(|entry| (entry.key(), entry)).collect(),
                 documents,
+                brands,
             })
         })
     }
@@ -196,8 +212,18 @@ impl Stored {
                 });
             }
         }
-        let document = self.documents.get(&ProductId(id)).map(|(_, document)| document);
-        let expected = row.cloned().map(Document::from);
+        self.compare_document(ProductId(id), level, checks);
+    }
+
+    fn compare_document(&self, id: ProductId, level: &Level, checks: &mut Checks) {
+        let row = self.rows.get(&id);
+        let document = self.documents.get(&id).map(|(_, document)| document);
+        let expected = row.cloned().map(|row| {
+            let brand = row.brand_id.and_then(|id| self.brands.get(&(row.mall.clone(), id)));
+            let written = document.and_then(|document| document.brand_name.clone());
+            let name = if level.brands { brand.cloned() } else { written };
+            Document::new(row, name)
+        });
         let same_version = document.map(|d| d.version) == row.map(|row| row.version);
         if level.search || (document.is_some() && same_version) {
             let found = document.map_or(0, |document| document.version);

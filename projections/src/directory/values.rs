@@ -55,6 +55,8 @@ text! {
         Brand = "brand",
         /// A category of the mall's tree.
         Category = "category",
+        /// All synonyms of a mall.
+        Synonyms = "synonyms",
     }
 }
 

@@ -3,9 +3,10 @@
 use std::{ops::Range, time::Duration};
 
 use reqwest::{Method, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Search, SearchError, Versioned, reason, refused};
+use super::{Document, Search, SearchError, Versioned, hangul, reason, refused};
 
 /// A request carries at most so many documents, and about so many bytes.
 const MOST_DOCUMENTS: usize = 1000;
@@ -124,8 +125,27 @@ fn passes(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
+/// A document with what is searched of its names; they are not read back.
+#[derive(Serialize)]
+struct Sent<'d> {
+    #[serde(flatten)]
+    document: &'d Document,
+    letters: Vec<String>,
+    initials: Vec<String>,
+}
+
+impl<'d> Sent<'d> {
+    fn of(document: &'d Document) -> Self {
+        let brand = document.brand_name.as_deref().unwrap_or_default();
+        // Between the two a mark, so that no initials run over it.
+        let names = format!("{}/{brand}", document.name);
+        let (letters, initials) = (hangul::all_letters(&names), hangul::all_initials(&names));
+        Self { document, letters, initials }
+    }
+}
+
 fn lines(versioned: &Versioned) -> Result<String, SearchError> {
-    let document = serde_json::to_string(&versioned.document)
+    let document = serde_json::to_string(&Sent::of(&versioned.document))
         .map_err(|error| SearchError::Question(error.to_string()))?;
     let (id, version) = (versioned.document.id, versioned.version);
     let action = json!({ "index": { "_id": id, "version": version, "version_type": "external" } });

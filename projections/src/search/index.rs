@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Search, SearchError, mapping, refused};
+use crate::{Error, Pool, Projection, Tables, directory::Directory, products::Products};
 
 /// How an index is laid out over the cluster.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +27,52 @@ impl Default for Layout {
     }
 }
 
+/// Changes with what is kept of a product and how it is analysed: an index of another format is
+/// refused, and another version is filled beside it.
+const FORMAT: &str = "2";
+
 /// Where the documents of an index version come from, for all its life: their versions are
-/// comparable only within one log and one read model.
+/// comparable only within one log and the same read models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The version of the `products` read model.
     pub products: i32,
+    /// The version of the `directory` read model.
+    #[serde(default)]
+    pub directory: i32,
     /// The id of the topic of events.
     pub topic_id: String,
+    /// How the build that made it writes documents.
+    #[serde(default)]
+    format: String,
+}
+
+impl Source {
+    /// The live read models, as this build writes documents.
+    ///
+    /// # Errors
+    /// [`Error`] when MySQL refuses or does not answer.
+    pub async fn live(db: &Pool, topic_id: &str) -> Result<Self, Error> {
+        let tables = Tables::active(db).await?;
+        let versions = (tables.version(Products::NAME), tables.version(Directory::NAME));
+        Ok(Self::of(versions, topic_id))
+    }
+
+    /// Those versions of `products` and `directory`, as this build writes documents.
+    pub fn of((products, directory): (i32, i32), topic_id: &str) -> Self {
+        Self { products, directory, topic_id: topic_id.to_owned(), format: FORMAT.to_owned() }
+    }
+
+    /// The same read models of the log as it is now, as this build writes documents.
+    #[must_use]
+    pub fn now(&self, topic_id: &str) -> Self {
+        Self::of((self.products, self.directory), topic_id)
+    }
+
+    /// The read models to fill it from.
+    pub fn tables(&self) -> Tables {
+        Tables::only(Products::NAME, self.products).with(Directory::NAME, self.directory)
+    }
 }
 
 impl Search {
@@ -160,7 +199,11 @@ impl Search {
 
     fn other_source(&self, version: i32, found: &Source, expected: &Source) -> SearchError {
         let told = |source: &Source| {
-            format!("products_v{} of the log {}", source.products, source.topic_id)
+            let Source { products, directory, topic_id, format } = source;
+            let format = if format.is_empty() { "1" } else { format };
+            format!(
+                "products_v{products} and directory_v{directory} of the log {topic_id} in format {format}"
+            )
         };
         SearchError::OtherSource {
             index: self.index(version),
@@ -173,6 +216,8 @@ impl Search {
 fn mappings(source: &Source) -> Value {
     json!({
         "dynamic": "strict",
+        // Made of the names, and as long as they are.
+        "_source": { "excludes": mapping::DERIVED },
         "_meta": { "source": source },
         "properties": mapping::fields(),
     })

@@ -39,6 +39,9 @@ pub(super) fn analysis() -> Value {
     })
 }
 
+/// The fields that are made of the names when a document is written, and are not read back.
+pub(super) const DERIVED: [&str; 2] = ["letters", "initials"];
+
 /// The fields. Strict: a document with a field that is not listed is refused, never guessed at.
 pub(super) fn fields() -> Value {
     let keyword = json!({ "type": "keyword" });
@@ -48,7 +51,9 @@ pub(super) fn fields() -> Value {
         "fields": { "en": { "type": "text", "analyzer": "english" } }
     });
     let mut name = text.clone();
-    name["fields"]["raw"] = json!({ "type": "keyword", "ignore_above": 256 });
+    name["fields"]["raw"] =
+        json!({ "type": "keyword", "ignore_above": 256, "normalizer": "lower" });
+    let date = json!({ "type": "date", "format": "strict_date_time" });
     json!({
         "id": keyword,
         "mall": keyword,
@@ -58,12 +63,22 @@ pub(super) fn fields() -> Value {
         "description": text,
         "options": text,
         "sku_codes": { "type": "keyword", "normalizer": "lower" },
+        "brand_id": keyword,
+        "brand_name": text,
+        "category_ids": keyword,
+        "letters": keyword,
+        "initials": keyword,
+        "approval": keyword,
+        "sale_state": keyword,
+        "displayed": { "type": "boolean" },
+        "sale_starts_at": date,
+        "sale_ends_at": date,
         "list_price_minor": { "type": "long" },
         "currency": keyword,
         // Shown, never searched.
         "image": { "type": "keyword", "index": false, "doc_values": false },
         "version": { "type": "long" },
-        "registered_at": { "type": "date", "format": "strict_date_time" },
-        "updated_at": { "type": "date", "format": "strict_date_time" }
+        "registered_at": date,
+        "updated_at": date
     })
 }

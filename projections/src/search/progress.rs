@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemas::{CATALOG, Topic};
 use sqlx::MySqlConnection;
 
+use super::fan_out::{self, Renamed};
 use crate::{
     Checkpoint, EngineError, Extent, Pool, checkpoint,
     engine::{compare, first},
@@ -26,6 +27,8 @@ pub struct Move {
     pub from: Checkpoint,
     /// What its documents cover now.
     pub to: Checkpoint,
+    /// The brands whose products' documents are to follow, with the offsets of their events.
+    pub renamed: Vec<Renamed>,
 }
 
 /// Whether a step was made.
@@ -57,7 +60,8 @@ pub async fn take(
     Ok(stored)
 }
 
-/// Moves checkpoints of an index version, each only where it is what was believed.
+/// Moves checkpoints of an index version, each only where it is what was believed, and notes in
+/// the same transaction which fan-outs that begins.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer; then none was moved.
@@ -81,6 +85,9 @@ async fn advance_one(
         return Ok(Moved::Superseded);
     }
     checkpoint::put(transaction, PROJECTION, version, step.partition, &step.to).await?;
+    for renamed in &step.renamed {
+        fan_out::begin(transaction, version, step.partition, renamed).await?;
+    }
     Ok(Moved::Yes)
 }
 
@@ -89,6 +96,7 @@ async fn advance_one(
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
 pub async fn forget(db: &Pool, version: i32) -> Result<(), Error> {
+    sqlx::query("DELETE FROM search_fan_outs WHERE version = ?").bind(version).execute(db).await?;
     sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
         .bind(PROJECTION)
         .bind(version)

@@ -1,46 +1,40 @@
-//! What a shopper types, and what is found.
+//! What is found.
 
 use std::collections::HashMap;
 
-use domain::{MallId, Money, PartnerId, ProductId, Timestamp};
+use domain::{BrandId, CategoryId, Money, PartnerId, ProductId, Timestamp, product::SaleState};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Document, Search, SearchError};
+use super::{Document, Facets, Place, Question, Search, SearchError, question::MARKS};
 
 /// How many characters of text a search may have.
 pub const LONGEST_QUERY: usize = 200;
 
-/// Every word must be found, wherever it is; a hit in the name weighs most. A SKU code counts
-/// only when it is the whole text.
-const FIELDS: [&str; 7] = [
-    "name^4",
-    "name.en^4",
-    "description",
-    "description.en",
-    "options",
-    "options.en",
-    "sku_codes^8",
-];
-/// Beyond so many hits they are no longer counted.
-const COUNTED: u64 = 10_000;
-
-/// The best hits of a search.
+/// Some hits of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SearchPage {
     /// How many products match; 10,000 stands for that many or more.
     pub total: u64,
-    /// The best of them, best first.
+    /// Whether nothing has the words as they were typed, so that these have nearly those words.
+    pub approximate: bool,
+    /// The hits, in the order asked for.
     pub hits: Vec<SearchHit>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    pub next: Option<Place>,
+    /// What was counted, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facets: Option<Facets>,
 }
 
 /// A product that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SearchHit {
-    /// How well it matches; comparable within one answer only.
-    pub score: f64,
+    /// How well it matches, where the hits are in that order; comparable within one answer only.
+    pub score: Option<f64>,
     /// The product.
     pub id: ProductId,
     /// The seller, where the mall has more than one.
@@ -49,8 +43,18 @@ pub struct SearchHit {
     pub external_id: Option<String>,
     /// The name.
     pub name: String,
+    /// The name in pieces, where words of it were searched for; joined they are the name.
+    pub highlight: Vec<Fragment>,
+    /// The brand, where it has one.
+    pub brand_id: Option<BrandId>,
+    /// The brand's name.
+    pub brand_name: Option<String>,
+    /// The categories in which it stands.
+    pub category_ids: Vec<CategoryId>,
     /// The list price.
     pub list_price: Money,
+    /// Whether it is meant to be sold.
+    pub sale_state: SaleState,
     /// The first picture.
     pub image: Option<String>,
     /// The product's version, as of this hit.
@@ -61,34 +65,56 @@ pub struct SearchHit {
     pub updated_at: Timestamp,
 }
 
+/// A piece of a text: plain text, to be escaped by whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Fragment {
+    /// The piece.
+    pub text: String,
+    /// Whether it is what was searched for.
+    pub is_match: bool,
+}
+
 #[derive(Deserialize)]
 struct Found {
-    _score: f64,
+    _score: Option<f64>,
     _source: Document,
+    #[serde(default)]
+    highlight: HashMap<String, Vec<String>>,
+    sort: Vec<Value>,
 }
 
 impl Search {
-    /// Finds the products of a mall that match what a shopper typed; the text is only ever text,
-    /// it has no operators. Equal scores are ordered by id.
+    /// Finds products. Where none has the words as they were typed, it finds those that nearly have
+    /// them.
     ///
     /// # Errors
     /// [`SearchError::Question`] when the text is too long, else as the engine refuses or does not
     /// answer.
-    pub async fn query(
-        &self,
-        mall: &MallId,
-        q: &str,
-        limit: u32,
-    ) -> Result<SearchPage, SearchError> {
-        if q.chars().count() > LONGEST_QUERY {
-            let why = format!("a search text has at most {LONGEST_QUERY} characters");
-            return Err(SearchError::Question(why));
-        }
+    pub async fn query(&self, question: &Question) -> Result<SearchPage, SearchError> {
+        checked(question.text.as_deref().unwrap_or_default())?;
+        let approximate = question.after.as_ref().is_some_and(|place| place.approximate);
+        let page = self.page(question, approximate).await?;
+        let may_be_near = question.text.is_some() && question.after.is_none();
+        if page.total == 0 && may_be_near { self.page(question, true).await } else { Ok(page) }
+    }
+
+    async fn page(&self, asked: &Question, approximate: bool) -> Result<SearchPage, SearchError> {
         let path = format!("{}/_search?allow_partial_search_results=false", self.alias());
-        let answer = self.ask(Method::POST, &path, Some(&question(mall, q, limit))).await?;
+        let answer = self.ask(Method::POST, &path, Some(&asked.body(approximate))).await?;
+        let mut found: Vec<Found> = parse(&answer["hits"]["hits"])?;
+        let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more).map(|last| last.sort.clone());
+        let facets = (!asked.facets.is_empty()).then(|| Facets::read(&answer, &asked.facets));
         let total = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
-        let found: Vec<Found> = parse(&answer["hits"]["hits"])?;
-        Ok(SearchPage { total, hits: found.into_iter().map(SearchHit::from).collect() })
+        Ok(SearchPage {
+            total,
+            approximate: approximate && total > 0,
+            hits: found.into_iter().map(SearchHit::from).collect(),
+            next: last.map(|after| Place { sort: asked.sort, approximate, after }),
+            facets: facets.transpose()?,
+        })
     }
 
     /// The documents of an index version by id, as they were last written, with their versions.
@@ -127,22 +153,15 @@ impl Search {
     }
 }
 
-fn question(mall: &MallId, q: &str, limit: u32) -> Value {
-    json!({
-        "size": limit,
-        "track_total_hits": COUNTED,
-        "_source": { "excludes": ["description", "options", "sku_codes"] },
-        "query": { "bool": {
-            "filter": { "term": { "mall": mall } },
-            "must": { "multi_match": {
-                "query": q, "fields": FIELDS, "type": "cross_fields", "operator": "and"
-            } }
-        } },
-        "sort": [{ "_score": "desc" }, { "id": "asc" }]
-    })
+pub(super) fn checked(text: &str) -> Result<(), SearchError> {
+    if text.chars().count() > LONGEST_QUERY {
+        let why = format!("a search text has at most {LONGEST_QUERY} characters");
+        return Err(SearchError::Question(why));
+    }
+    Ok(())
 }
 
-fn parse<T: serde::de::DeserializeOwned>(from: &Value) -> Result<T, SearchError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(from: &Value) -> Result<T, SearchError> {
     T::deserialize(from).map_err(|error| SearchError::Refused {
         status: 200,
         reason: format!("an answer that this build cannot read: {error}"),
@@ -152,17 +171,50 @@ fn parse<T: serde::de::DeserializeOwned>(from: &Value) -> Result<T, SearchError>
 impl From<Found> for SearchHit {
     fn from(found: Found) -> Self {
         let document = found._source;
+        let marked = ["name", "name.en"].iter().find_map(|field| found.highlight.get(*field));
         Self {
             score: found._score,
             id: document.id,
             partner_id: document.partner_id,
             external_id: document.external_id,
             name: document.name,
+            highlight: marked.and_then(|marked| marked.first()).map_or(vec![], |m| fragments(m)),
+            brand_id: document.brand_id,
+            brand_name: document.brand_name,
+            category_ids: document.category_ids,
             list_price: Money { minor: document.list_price_minor, currency: document.currency },
+            sale_state: document.sale_state,
             image: document.image,
             version: document.version,
             registered_at: document.registered_at,
             updated_at: document.updated_at,
         }
+    }
+}
+
+/// A marked text in pieces.
+fn fragments(marked: &str) -> Vec<Fragment> {
+    let mut is_match = false;
+    let mut fragments = vec![];
+    for piece in marked.split_inclusive(MARKS) {
+        let text = piece.trim_end_matches(MARKS).to_owned();
+        if !text.is_empty() {
+            fragments.push(Fragment { text, is_match });
+        }
+        is_match = piece.ends_with(MARKS[0]);
+    }
+    fragments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marked_name_falls_into_pieces() {
+        let [begin, end] = MARKS;
+        let pieces = fragments(&format!("{begin}무선{end}{begin}청소기{end} <V12>"));
+        let pieces: Vec<_> = pieces.iter().map(|of| (of.text.as_str(), of.is_match)).collect();
+        assert_eq!(pieces, [("무선", true), ("청소기", true), (" <V12>", false)]);
     }
 }

@@ -88,7 +88,7 @@ const HEADERS: &[Header] = &[
         &[Holds::Events],
         "ce_aggregatetype",
         None,
-        "The kind of aggregate: product, partner, brand or categories; there will be others.",
+        "The kind of aggregate: product, partner, brand, categories or synonyms; there will be others.",
     ),
     header(
         &[Holds::Events],

@@ -171,6 +171,7 @@ pub(crate) async fn a_feed_sent_again_adds_nothing(world: &mut World) -> Result<
     ensure!(shown.number("/list_price/minor")? == 189_000, "{shown:?}");
     let retired: Vec<&Value> = shown.body["skus"].as_array().context("no skus")?.iter().collect();
     ensure!(retired.iter().filter(|sku| sku["retired"] == true).count() == 1, "{retired:?}");
+    client.see(&format!("/products/{id}/history"), &token).await?;
     ensure!(history(client, &id).await?.len() == 3);
 
     let stale = post(client, "/products/upsert", old).await?.expect(409)?;

@@ -143,7 +143,7 @@ async fn pages_are_whole(db: &Pool, tables: &Tables, mall: &MallId) -> Result<()
     let (mut seen, mut after) = (vec![], None);
     loop {
         let filter = products::Filter::default();
-        let page = products::page(db, tables, mall, filter, after, 7).await?;
+        let page = products::page(db, tables, mall, &filter, after, 7).await?;
         seen.extend(page.items.into_iter().map(|row| row.id));
         let Some(next) = page.next else { break };
         after = Some(next.to_string().parse()?);

@@ -15,11 +15,14 @@ mod contract;
 mod described;
 mod engine;
 mod evolution;
+mod fan_out;
 mod foreign;
+mod judged;
 mod kills;
 mod once;
 mod outages;
 mod search;
+mod storefront;
 mod thread;
 mod tidy;
 mod verify;
@@ -93,6 +96,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::what_was_registered_a_moment_ago_can_be_named),
         trial!(on_servers catalog::a_command_without_fields_needs_no_body),
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
+        trial!(on_servers storefront::a_buyer_sees_what_is_on_sale),
+        trial!(on_servers storefront::a_suspended_partner_is_gone_at_once_and_back),
+        trial!(on_servers storefront::pages_and_counts_are_whole),
+        trial!(on_servers storefront::a_question_that_cannot_be_answered_says_why),
+        trial!(on_servers storefront::synonyms_are_known_at_once),
+        trial!(on_servers judged::people_find_what_they_expect),
+        trial!(on_servers fan_out::a_renamed_brand_reaches_all_its_products),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
         trial!(on_servers described::the_page_of_examples_is_true),

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use domain::{Currency, MallId, ProductId, Timestamp};
+use domain::{
+    Currency, MallId, ProductId, Timestamp,
+    product::{Approval, SaleState},
+};
 use projections::{
     Checkpoint, Tables, checkpoint,
     search::{
-        self, Document, LONGEST_QUERY, Layout, PROJECTION, Search, SearchError, Source, Versioned,
-        Written,
+        self, Document, LONGEST_QUERY, Layout, PROJECTION, Question, Search, SearchError, Sort,
+        Source, Versioned, View, Written,
     },
 };
 use uuid::Uuid;
@@ -69,12 +72,13 @@ pub(crate) async fn words_are_found_in_either_language(world: &mut World) -> Res
     let found = scene.names("유기농").await?;
     ensure!(found[0] == "유기농 사과 3kg", "a name weighs more than a description: {found:?}");
     let other: MallId = "other".parse()?;
-    ensure!(scene.search.query(&other, "청소기", 20).await?.total == 0);
+    let of_other = Question { mall: other, ..scene.asking("청소기") };
+    ensure!(scene.search.query(&of_other).await?.total == 0);
     let long: String = "가 ".repeat(LONGEST_QUERY);
-    let refused = scene.search.query(&scene.mall, &long, 20).await;
+    let refused = scene.search.query(&scene.asking(&long)).await;
     ensure!(matches!(refused, Err(SearchError::Question(_))), "{refused:?}");
     let long: String = long.chars().take(LONGEST_QUERY).collect();
-    scene.search.query(&scene.mall, &long, 20).await?;
+    scene.search.query(&scene.asking(&long)).await?;
     scene.strike().await
 }
 
@@ -119,9 +123,11 @@ pub(crate) async fn an_index_keeps_its_source_and_its_alias(world: &mut World) -
     search.ensure_index(2, &source(), Layout::default()).await?;
     ensure!(search.live().await? == Some(1));
     ensure!(search.source(2).await? == Some(source()) && search.source(3).await?.is_none());
-    let other = Source { products: 2, ..source() };
-    let refused = search.ensure_index(1, &other, Layout::default()).await;
-    ensure!(matches!(refused, Err(SearchError::OtherSource { .. })), "{refused:?}");
+    for other in [Source::of((2, 1), "trial"), Source::of((1, 2), "trial"), Source::of((1, 1), "")]
+    {
+        let refused = search.ensure_index(1, &other, Layout::default()).await;
+        ensure!(matches!(refused, Err(SearchError::OtherSource { .. })), "{refused:?}");
+    }
     let missing = search.bulk(3, &[versioned(document(0), 1)]).await;
     ensure!(matches!(missing, Err(SearchError::Refused { status: 404, .. })), "{missing:?}");
     search.drop_index(2).await?;
@@ -176,8 +182,13 @@ impl Scene {
         Ok(scene)
     }
 
+    fn asking(&self, q: &str) -> Question {
+        let all = Question::all(self.mall.clone(), View::All, 20);
+        Question { text: Some(q.to_owned()), sort: Sort::Relevance, ..all }
+    }
+
     async fn names(&self, q: &str) -> Result<Vec<String>> {
-        let page = self.search.query(&self.mall, q, 20).await.context(q.to_owned())?;
+        let page = self.search.query(&self.asking(q)).await.context(q.to_owned())?;
         ensure!(page.total == page.hits.len() as u64, "{page:?}");
         Ok(page.hits.into_iter().map(|hit| hit.name).collect())
     }
@@ -188,7 +199,7 @@ impl Scene {
 }
 
 fn source() -> Source {
-    Source { products: 1, topic_id: "trial".to_owned() }
+    Source::of((1, 1), "trial")
 }
 
 fn versioned(document: Document, version: i64) -> Versioned {
@@ -206,6 +217,14 @@ fn document(at: usize) -> Document {
         description: description.to_owned(),
         options: options.iter().map(|&text| text.to_owned()).collect(),
         sku_codes: vec![code.to_owned()],
+        brand_id: None,
+        brand_name: None,
+        category_ids: vec![],
+        approval: Approval::Finished,
+        sale_state: SaleState::OnSale,
+        displayed: true,
+        sale_starts_at: None,
+        sale_ends_at: None,
         list_price_minor: 19_900,
         currency: Currency::KRW,
         image: None,
