@@ -15,7 +15,9 @@ use projections::{Pool, search::Search};
 use schemas::{CATALOG, Codec, OUTCOMES, Registry};
 use tokio::{net::TcpListener, runtime::Handle};
 
-use crate::{auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, waiters::Waiters};
+use crate::{
+    auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi, waiters::Waiters,
+};
 
 /// How long requests under way may take to finish once the process was asked to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -30,6 +32,7 @@ pub(crate) struct App {
     pub search: Search,
     pub log: CommandLog,
     pub waiters: Waiters,
+    pub streams: bulk::Streams,
     pub ends: Ends,
     pub lags: Lags,
     pub outcomes: JoinHandle<()>,
@@ -86,7 +89,7 @@ async fn open(
     let codec = Arc::new(codec.await.context("loading the schemas")?);
     let db = projections::connect(&config.mysql, config.mysql_connections).await?;
     let waiters = Waiters::default();
-    let watched = [CATALOG.commands, CATALOG.events];
+    let watched = [CATALOG.commands, CATALOG.bulk, CATALOG.events];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter()),
@@ -96,6 +99,7 @@ async fn open(
         log: CommandLog::open(kafka, codec.clone())?,
         outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
         waiters,
+        streams: bulk::Streams::default(),
         ends,
         lags: Lags::default(),
         telemetry,
@@ -106,10 +110,11 @@ async fn open(
     }))
 }
 
-/// The bodies that are checked: those of all commands.
+/// The bodies that are checked: those of all commands, and a line of a stream of them.
 fn bodies() -> Vec<String> {
     let schemas = <Command as RecordEnum>::schemas();
-    schemas.iter().filter_map(|schema| Some(schema.name()?.name().to_owned())).collect()
+    let names = schemas.iter().filter_map(|schema| Some(schema.name()?.name().to_owned()));
+    names.chain([bulk::SHAPE.to_owned()]).collect()
 }
 
 /// Follows the outcomes on a thread of its own. It blocks until their end is known, and comes

@@ -37,6 +37,12 @@ pub(crate) enum ApiError {
     /// The body does not have the shape that the operation asks for.
     #[error("the body has {} faults; `errors` names each", .0.len())]
     InvalidBody(Vec<Fault>),
+    /// A stream has more lines than one request may.
+    #[error("the body has more than {0} lines; send the rest in further requests")]
+    TooManyLines(usize),
+    /// A stream is declared as something else.
+    #[error("send the body as application/x-ndjson, a command in each line")]
+    NoStream,
     /// The body is declared as something else.
     #[error("send the body as application/json")]
     UnsupportedMediaType,
@@ -161,6 +167,8 @@ impl ApiError {
             Self::InvalidToken => (S::BAD_REQUEST, "INVALID_TOKEN"),
             Self::MalformedJson(_) => (S::BAD_REQUEST, "MALFORMED_JSON"),
             Self::InvalidBody(_) => (S::UNPROCESSABLE_ENTITY, "INVALID_BODY"),
+            Self::TooManyLines(_) => (S::PAYLOAD_TOO_LARGE, "TOO_MANY_LINES"),
+            Self::NoStream => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
             Self::BodyTimedOut => (S::REQUEST_TIMEOUT, "BODY_TIMED_OUT"),
@@ -195,7 +203,14 @@ impl ApiError {
         }
     }
 
-    fn problem(self) -> (StatusCode, Problem) {
+    /// The status of the answer and its body.
+    pub(crate) fn problem(self) -> (StatusCode, Problem) {
+        if let Self::ReadModelUnavailable(cause)
+        | Self::SearchUnavailable(cause)
+        | Self::Internal(cause) = &self
+        {
+            tracing::error!(error = format!("{cause:#}"), "request failed");
+        }
         let (status, code) = self.status_and_code();
         let problem = Problem {
             kind: format!("/docs#{code}"),
@@ -226,12 +241,6 @@ fn status_of(rejection: &str) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::ReadModelUnavailable(cause)
-        | Self::SearchUnavailable(cause)
-        | Self::Internal(cause) = &self
-        {
-            tracing::error!(error = format!("{cause:#}"), "request failed");
-        }
         let (status, problem) = self.problem();
         let mut response = (status, Json(problem)).into_response();
         let mut set = |name: HeaderName, value| {

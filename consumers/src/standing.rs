@@ -12,7 +12,7 @@ use projections::{
     search::{self, Search},
 };
 use rdkafka::consumer::BaseConsumer;
-use schemas::{CATALOG, Topic, topic::PARTITIONS};
+use schemas::{CATALOG, Lane, Topic, topic::PARTITIONS};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -43,7 +43,7 @@ pub struct Observer {
 /// How far a reader of the log has come.
 #[derive(Clone, Debug, Serialize)]
 pub struct Standing {
-    /// The handler, a projection, or the search index.
+    /// A lane of the handler, a projection, or the search index.
     pub name: &'static str,
     /// The version that is live; none for the handler.
     pub version: Option<i32>,
@@ -103,7 +103,7 @@ impl Observer {
     /// # Errors
     /// When a server does not answer.
     pub fn standings(&self) -> anyhow::Result<Vec<Standing>> {
-        let mut readers = vec![self.handler()?];
+        let mut readers = vec![self.handler(Lane::Interactive)?, self.handler(Lane::Bulk)?];
         for projection in ALL {
             let (name, version) = (projection.name(), self.tables.version(projection.name()));
             readers.push(self.projection(name, version, projection.topics())?);
@@ -114,13 +114,13 @@ impl Observer {
         readers.iter().map(|reader| self.standing(reader)).collect()
     }
 
-    /// The offset up to which the handler has decided each partition's commands.
+    /// The offset up to which the handler has decided each partition's commands of a lane.
     ///
     /// # Errors
     /// When the brokers do not answer, or it was never told where to start.
-    pub fn decided(&self) -> anyhow::Result<Vec<i64>> {
+    pub fn decided(&self, lane: Lane) -> anyhow::Result<Vec<i64>> {
         let partitions: Vec<i32> = (0..PARTITIONS).collect();
-        self.tail.committed(CATALOG.commands.name, &partitions, Instant::now() + ANSWER)
+        self.tail.committed(CATALOG.lane(lane).name, &partitions, Instant::now() + ANSWER)
     }
 
     /// Partitions in which a transaction is open, with how many records it holds back.
@@ -167,17 +167,21 @@ impl Observer {
         bounds: Bounds,
     ) -> anyhow::Result<Option<Timestamp>> {
         // The marker of the last transaction is no record, and the usual case.
-        if bounds.end - bounds.next <= 1 && topic != CATALOG.commands.name {
+        if bounds.end - bounds.next <= 1 && !CATALOG.takes_commands_by(topic) {
             return Ok(None);
         }
         self.tail.first(topic, partition, bounds, Instant::now() + ANSWER)
     }
 
-    fn handler(&self) -> anyhow::Result<Reader> {
-        let next = (0..PARTITIONS).map(|partition| (CATALOG.commands.name, partition));
-        let next = next.zip(self.decided()?).collect();
-        let group = group_of_handler(CATALOG.name);
-        Ok(Reader { name: "handler", version: None, group, next })
+    /// Whoever owns a partition reads both lanes of it.
+    fn handler(&self, lane: Lane) -> anyhow::Result<Reader> {
+        let next = (0..PARTITIONS).map(|partition| (CATALOG.lane(lane).name, partition));
+        let next = next.zip(self.decided(lane)?).collect();
+        let name = match lane {
+            Lane::Interactive => "handler",
+            Lane::Bulk => "handler bulk",
+        };
+        Ok(Reader { name, version: None, group: group_of_handler(CATALOG.name), next })
     }
 
     fn projection(

@@ -1,0 +1,167 @@
+//! The two lanes that commands come by, and how much of each goes into one transaction.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+};
+use schemas::{CATALOG, Lane};
+
+use super::{Surroundings, batch::Owned, wish::Wish};
+use crate::log::{Change, Member, Ownership, group_of_handler, passing};
+
+/// How much of the log one batch may hold in memory.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Whoever sent a command by the interactive lane within this time will soon send the next.
+const LATELY: Duration = Duration::from_secs(5);
+
+/// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
+/// command lie unseen, where bulk commands came lately and where not.
+const BULK_SEEN_IN: Duration = Duration::from_millis(1);
+const BULK_FOUND_IN: Duration = Duration::from_millis(20);
+
+/// Reads both lanes of the partitions that this worker owns.
+///
+/// Only the interactive lane is subscribed, since two subscriptions can end up with two owners.
+/// Each lane has a consumer of its own: what librdkafka has fetched is served in the order in
+/// which it came, so in one queue an import would stand before whoever waits.
+pub(super) struct Lanes {
+    member: Member,
+    bulk: BaseConsumer,
+    /// Bulk commands in a transaction: while interactive ones come, and while none do.
+    share: usize,
+    alone: usize,
+    interactive_at: Option<Instant>,
+    bulk_at: Option<Instant>,
+}
+
+/// What was gathered.
+pub(super) enum Gathered {
+    /// Commands: the interactive ones first, each lane in the order of its log.
+    Wishes(Vec<Wish>),
+    /// Others own now what was read.
+    Rebalanced(Vec<Change>),
+}
+
+impl Lanes {
+    /// Joins the group of the handlers.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub(super) fn join(around: &Surroundings) -> anyhow::Result<Self> {
+        let group = group_of_handler(CATALOG.name);
+        let member: Member =
+            around.kafka.member(&group).create_with_context(Ownership::default())?;
+        member.subscribe(&[CATALOG.commands.name])?;
+        // librdkafka assigns nothing to a consumer without a group; this one never joins it.
+        let bulk = around.kafka.consumer().set("group.id", &group).create()?;
+        let (share, alone) = (around.bulk_share.max(1), around.bulk_max.max(1));
+        Ok(Self { member, bulk, share, alone, interactive_at: None, bulk_at: None })
+    }
+
+    /// Reads on exactly where the last committed decision of each lane ended; nothing comes while
+    /// it is to `hold`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the assignment.
+    pub(super) fn start(&self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
+        begin(&self.member, &positions(owned, Lane::Interactive)?, hold)?;
+        begin(&self.bulk, &positions(owned, Lane::Bulk)?, hold)
+    }
+
+    /// Takes the commands that are there: while one batch is committed, the next one gathers.
+    ///
+    /// # Errors
+    /// When the position is outside the log, or the registry does not answer.
+    pub(super) fn gather(
+        &mut self,
+        around: &Surroundings,
+        most: usize,
+    ) -> anyhow::Result<Gathered> {
+        let mut batch = Filling { around, wishes: vec![], bytes: 0 };
+        let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
+        let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };
+        loop {
+            let wait = if batch.wishes.is_empty() { patience } else { Duration::ZERO };
+            let message = self.member.poll(wait);
+            let changes = self.member.context().changes();
+            if !changes.is_empty() {
+                drop(message);
+                self.bulk.unassign()?;
+                return Ok(Gathered::Rebalanced(changes));
+            }
+            if !batch.take(Lane::Interactive, message)? || !batch.has_room(most) {
+                break;
+            }
+        }
+        let interactive = batch.wishes.len();
+        if interactive > 0 {
+            self.interactive_at = Some(Instant::now());
+        }
+        let most = most.min(interactive + self.bulk_share());
+        while batch.has_room(most) && batch.take(Lane::Bulk, self.bulk.poll(Duration::ZERO))? {}
+        if batch.wishes.len() > interactive {
+            self.bulk_at = Some(Instant::now());
+        }
+        Ok(Gathered::Wishes(batch.wishes))
+    }
+
+    /// How many bulk commands the next transaction may hold: whoever sends an interactive command
+    /// while it is open waits for all of it.
+    fn bulk_share(&self) -> usize {
+        let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
+        if is_busy { self.share } else { self.alone }
+    }
+}
+
+/// A batch in the making.
+struct Filling<'a> {
+    around: &'a Surroundings,
+    wishes: Vec<Wish>,
+    bytes: usize,
+}
+
+impl Filling<'_> {
+    fn has_room(&self, most: usize) -> bool {
+        self.wishes.len() < most && self.bytes < BATCH_BYTES
+    }
+
+    /// Takes what a poll brought; false when it brought nothing.
+    fn take(
+        &mut self,
+        lane: Lane,
+        message: Option<rdkafka::error::KafkaResult<rdkafka::message::BorrowedMessage<'_>>>,
+    ) -> anyhow::Result<bool> {
+        match message {
+            Some(Ok(message)) => {
+                self.bytes += message.payload_len();
+                self.wishes.push(Wish::read(&self.around.decoder, lane, &message)?);
+            }
+            Some(Err(error)) => passing(error)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn positions(owned: &Owned, lane: Lane) -> anyhow::Result<TopicPartitionList> {
+    let mut from = TopicPartitionList::new();
+    for (partition, owned) in owned {
+        let offset = Offset::Offset(owned.next_command(lane));
+        from.add_partition_offset(CATALOG.lane(lane).name, *partition, offset)?;
+    }
+    Ok(from)
+}
+
+fn begin<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    from: &TopicPartitionList,
+    hold: bool,
+) -> anyhow::Result<()> {
+    consumer.assign(from).context("assigning partitions")?;
+    let set = if hold { consumer.pause(from) } else { consumer.resume(from) };
+    set.context("pausing or resuming")
+}
