@@ -9,6 +9,7 @@
 )]
 
 mod bad_requests;
+mod bulk;
 mod catalog;
 mod contract;
 mod engine;
@@ -85,9 +86,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
+        trial!(on_servers bulk::each_line_is_answered_as_its_own_endpoint_would),
+        trial!(on_servers bulk::a_stream_is_bounded_and_need_not_be_waited_for),
+        trial!(on_servers bulk::a_file_sent_again_adds_nothing),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
+        trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
