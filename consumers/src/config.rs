@@ -69,7 +69,7 @@ settings! {
     mysql_connections: u32 = "8";
     /// Commands that the handler decides in one transaction, at most.
     batch_max: usize = "4000";
-    /// Bulk commands among them while interactive ones come, at most.
+    /// Bulk commands among them while interactive ones come, at most; fewer where they take long.
     bulk_share: usize = "200";
     /// Bulk commands in one transaction while no interactive ones come, at most.
     bulk_max: usize = "2000";

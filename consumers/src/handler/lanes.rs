@@ -18,6 +18,11 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Whoever sent a command by the interactive lane within this time will soon send the next.
 const LATELY: Duration = Duration::from_secs(5);
 
+/// How long whoever waits may wait for a transaction that holds bulk commands: where they take
+/// longer, the next one holds fewer, though never fewer than these.
+const FOR_BULK: Duration = Duration::from_millis(25);
+const LEAST: usize = 10;
+
 /// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
 /// command lie unseen, where bulk commands came lately and where not.
 const BULK_SEEN_IN: Duration = Duration::from_millis(1);
@@ -31,9 +36,7 @@ const BULK_FOUND_IN: Duration = Duration::from_millis(20);
 pub(super) struct Lanes {
     member: Member,
     bulk: BaseConsumer,
-    /// Bulk commands in a transaction: while interactive ones come, and while none do.
-    share: usize,
-    alone: usize,
+    share: Share,
     interactive_at: Option<Instant>,
     bulk_at: Option<Instant>,
 }
@@ -58,8 +61,8 @@ impl Lanes {
         member.subscribe(&[CATALOG.commands.name])?;
         // librdkafka assigns nothing to a consumer without a group; this one never joins it.
         let bulk = around.kafka.consumer().set("group.id", &group).create()?;
-        let (share, alone) = (around.bulk_share.max(1), around.bulk_max.max(1));
-        Ok(Self { member, bulk, share, alone, interactive_at: None, bulk_at: None })
+        let share = Share::new(around.bulk_share, around.bulk_max);
+        Ok(Self { member, bulk, share, interactive_at: None, bulk_at: None })
     }
 
     /// Reads on exactly where the last committed decision of each lane ended; nothing comes while
@@ -101,7 +104,8 @@ impl Lanes {
         if interactive > 0 {
             self.interactive_at = Some(Instant::now());
         }
-        let most = most.min(interactive + self.bulk_share());
+        let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
+        let most = most.min(interactive + self.share.now(is_busy));
         while batch.has_room(most) && batch.take(Lane::Bulk, self.bulk.poll(Duration::ZERO))? {}
         if batch.wishes.len() > interactive {
             self.bulk_at = Some(Instant::now());
@@ -109,11 +113,41 @@ impl Lanes {
         Ok(Gathered::Wishes(batch.wishes))
     }
 
-    /// How many bulk commands the next transaction may hold: whoever sends an interactive command
-    /// while it is open waits for all of it.
-    fn bulk_share(&self) -> usize {
-        let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
-        if is_busy { self.share } else { self.alone }
+    /// Notes how long it took to decide and commit a batch with so many bulk commands.
+    pub(super) fn took(&mut self, bulk: usize, time: Duration) {
+        self.share.took(bulk, time);
+    }
+}
+
+/// How many bulk commands a transaction may hold: whoever sends an interactive command while it is
+/// open waits for all of it.
+struct Share {
+    now: usize,
+    most: usize,
+    alone: usize,
+}
+
+impl Share {
+    /// At most `most` while interactive commands come, and `alone` while none do.
+    fn new(most: usize, alone: usize) -> Self {
+        let most = most.max(LEAST);
+        Self { now: most, most, alone: alone.max(most) }
+    }
+
+    fn now(&self, is_busy: bool) -> usize {
+        if is_busy { self.now } else { self.alone }
+    }
+
+    /// Halved where it took too long, and grown slowly where it was used up in time.
+    fn took(&mut self, bulk: usize, time: Duration) {
+        if bulk == 0 || bulk > self.now {
+            return;
+        }
+        if time > FOR_BULK {
+            self.now = (self.now / 2).max(LEAST);
+        } else if bulk == self.now {
+            self.now = (self.now + LEAST).min(self.most);
+        }
     }
 }
 
@@ -164,4 +198,23 @@ fn begin<C: ConsumerContext>(
     consumer.assign(from).context("assigning partitions")?;
     let set = if hold { consumer.pause(from) } else { consumer.resume(from) };
     set.context("pausing or resuming")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_shrinks_where_bulk_commands_take_long_and_grows_again() {
+        let mut share = Share::new(200, 2000);
+        assert_eq!((share.now(true), share.now(false)), (200, 2000));
+        share.took(2000, Duration::from_secs(1));
+        assert_eq!(share.now(true), 200, "nobody waited");
+        (0..9).for_each(|_| share.took(10, Duration::from_millis(26)));
+        assert_eq!((share.now(true), share.now(false)), (LEAST, 2000));
+        share.took(5, Duration::from_millis(1));
+        assert_eq!(share.now(true), LEAST, "it was not used up");
+        (0..100).for_each(|_| share.took(share.now(true), Duration::from_millis(24)));
+        assert_eq!(share.now(true), 200);
+    }
 }

@@ -177,12 +177,14 @@ impl<'a> Worker<'a> {
         let at = now();
         observe_wait(&wishes, at);
         let found = wishes.len();
+        let bulk = wishes.iter().filter(|wish| wish.lane == Lane::Bulk).count();
         let ready = load::ready(self.around, &mut self.owned, wishes);
         stage("load", polled);
         let blocked = ready.len() < found;
         if !ready.is_empty() {
             self.decide(&ready, at)?;
         }
+        self.lanes.took(bulk, polled.elapsed());
         if blocked {
             self.rest_until = Some(Instant::now() + REST);
             self.start()?;

@@ -98,7 +98,10 @@ impl Shopify {
         match self.columns.product(group) {
             Ok(mut product) => {
                 product["brand_id"] = json!(self.brand(first, at, end));
-                product["category_ids"] = json!(self.category(first, at, end));
+                // What is left out stays as it is.
+                if let Some(category) = self.category(first, at, end) {
+                    product["category_ids"] = json!([category]);
+                }
                 let data = json!({"product": product, "observed_at": self.observed_at});
                 let command = json!({"command": "upsert_product", "data": data});
                 self.ready.push_back(Row::Line(Line::new(at, end, command, false)));
@@ -117,7 +120,7 @@ impl Shopify {
         Some(BrandId::of(&self.mall, &vendor))
     }
 
-    fn category(&mut self, row: &StringRecord, at: u64, end: u64) -> Option<[CategoryId; 1]> {
+    fn category(&mut self, row: &StringRecord, at: u64, end: u64) -> Option<CategoryId> {
         let path = self.columns.category(row).to_owned();
         let tree = CategoriesId::of(&self.mall);
         let mut parent: Option<CategoryId> = None;
@@ -126,7 +129,7 @@ impl Shopify {
             self.announce(json!({"command": "add_category", "data": data}), at, end);
             parent = Some(CategoryId::of(tree, parent, name));
         }
-        parent.map(|id| [id])
+        parent
     }
 
     /// Sends what products refer to ahead of the first one.
