@@ -106,8 +106,10 @@ async fn import(
                 open = rest;
                 None
             }
-            Err(send::Failed { rest, error }) => {
+            Err(send::Failed { error, is_final: true, .. }) => return Err(error),
+            Err(send::Failed { rest, error, .. }) => {
                 open = rest;
+                report.wait(&error);
                 Some(error)
             }
         };

@@ -88,6 +88,16 @@ impl Report {
         Ok(())
     }
 
+    /// Nothing goes on for the moment.
+    pub(super) fn wait(&mut self, why: &anyhow::Error) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("waiting: {why:#}"));
+        } else if self.told.elapsed() > NOW_AND_THEN {
+            self.told = Instant::now();
+            let _ = writeln!(stderr(), "waiting: {why:#}");
+        }
+    }
+
     fn all(&self) -> u64 {
         self.accepted + self.unchanged + self.repeated + self.refused
     }

@@ -27,6 +27,8 @@ pub(super) struct Failed {
     /// What was not decided.
     pub(super) rest: Vec<Line>,
     pub(super) error: anyhow::Error,
+    /// Whether sending it again would change nothing, such as with a key that is nobody's.
+    pub(super) is_final: bool,
 }
 
 /// The answer to a line.
@@ -65,15 +67,21 @@ impl Sender {
         report: &mut Report,
     ) -> Result<Vec<Line>, Failed> {
         let mut open: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
-        let exchange = self.exchange(&mut open, report).await;
+        let mut is_final = false;
+        let exchange = self.exchange(&mut open, report, &mut is_final).await;
         let rest = open.into_iter().flatten().collect();
         match exchange {
             Ok(()) => Ok(rest),
-            Err(error) => Err(Failed { rest, error }),
+            Err(error) => Err(Failed { rest, error, is_final }),
         }
     }
 
-    async fn exchange(&self, open: &mut [Option<Line>], report: &mut Report) -> anyhow::Result<()> {
+    async fn exchange(
+        &self,
+        open: &mut [Option<Line>],
+        report: &mut Report,
+        is_final: &mut bool,
+    ) -> anyhow::Result<()> {
         let texts = open.iter().flatten().map(|line| line.text.as_str());
         let body = texts.collect::<Vec<_>>().join("\n");
         let request = self.http.post(&self.url).bearer_auth(&self.key);
@@ -81,6 +89,7 @@ impl Sender {
         let mut response = request.send().await.with_context(|| self.url.clone())?;
         if !response.status().is_success() {
             let status = response.status();
+            *is_final = status.is_client_error() && !matches!(status.as_u16(), 408 | 429);
             let text = response.text().await.unwrap_or_default();
             return Err(anyhow!("{} answers {status}: {text}", self.url));
         }
