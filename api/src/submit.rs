@@ -359,11 +359,13 @@ mod tests {
 
     #[test]
     fn who_need_not_wait_is_told_where_to_ask() {
-        let position = Position { lane: Lane::Bulk, partition: 4, offset: 99 };
         let origin = message().origin;
-        let answer = pending(&origin, position).into_response();
-        assert_eq!(answer.status(), StatusCode::ACCEPTED);
-        let expected = format!("/v1/demo/commands/{}?at=4.99", origin.command);
-        assert_eq!(answer.headers()["location"], expected.as_str());
+        for (lane, at) in [(Lane::Interactive, "4.99"), (Lane::Bulk, "bulk.4.99")] {
+            let position = Position { lane, partition: 4, offset: 99 };
+            let answer = pending(&origin, position).into_response();
+            assert_eq!(answer.status(), StatusCode::ACCEPTED);
+            let expected = format!("/v1/demo/commands/{}?at={at}", origin.command);
+            assert_eq!(answer.headers()["location"], expected.as_str());
+        }
     }
 }
