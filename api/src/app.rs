@@ -16,7 +16,8 @@ use schemas::{CATALOG, Codec, OUTCOMES, Registry};
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    auth::Keys, body::Shapes, docs, edge, freshness::Lags, openapi, quota::Quotas, waiters::Waiters,
+    auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi, quota::Quotas,
+    waiters::Waiters,
 };
 
 /// How long requests under way may take to finish once the process was asked to stop.
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub search: Search,
     pub log: CommandLog,
     pub waiters: Waiters,
+    pub streams: bulk::Streams,
     pub ends: Ends,
     pub lags: Lags,
     pub outcomes: JoinHandle<()>,
@@ -60,7 +62,16 @@ impl FromRef<Shared> for Shapes {
 /// What the process takes.
 pub const USAGE: Usage = Usage {
     about: "api: takes commands and answers queries over HTTP.",
-    settings: &["http", "keys", "reply_partition", "wait_ms", "read_wait_ms", "mysql_connections"],
+    settings: &[
+        "http",
+        "keys",
+        "storefront_keys",
+        "rate_limit",
+        "reply_partition",
+        "wait_ms",
+        "read_wait_ms",
+        "mysql_connections",
+    ],
     flags: &[],
 };
 
@@ -95,7 +106,7 @@ async fn open(
     let codec = Arc::new(codec.await.context("loading the schemas")?);
     let db = projections::connect(&config.mysql, config.mysql_connections).await?;
     let waiters = Waiters::default();
-    let watched = [CATALOG.commands, CATALOG.events, CATALOG.decisions];
+    let watched = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions];
     let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter(), config.storefront_keys.iter()),
@@ -105,6 +116,7 @@ async fn open(
         log: CommandLog::open(kafka, codec.clone())?,
         outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
         waiters,
+        streams: bulk::Streams::default(),
         ends,
         lags: Lags::default(),
         telemetry,
@@ -115,10 +127,11 @@ async fn open(
     }))
 }
 
-/// The bodies that are checked: those of all commands.
+/// The bodies that are checked: those of all commands, and a line of a stream of them.
 fn bodies() -> Vec<String> {
     let schemas = <Command as RecordEnum>::schemas();
-    schemas.iter().filter_map(|schema| Some(schema.name()?.name().to_owned())).collect()
+    let names = schemas.iter().filter_map(|schema| Some(schema.name()?.name().to_owned()));
+    names.chain([bulk::SHAPE.to_owned()]).collect()
 }
 
 /// Follows the outcomes on a thread of its own. It blocks until their end is known, and comes

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::problem::{ApiError, Fault};
 
 /// The longest body that a command may have.
-const LIMIT: usize = 1024 * 1024;
+pub(crate) const LIMIT: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many faults one answer names.
@@ -38,8 +38,7 @@ where
         if !is_json(request.headers()) && !request.body().is_end_stream() {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let bytes = tokio::time::timeout(PATIENCE, read(request.into_body()));
-        let bytes = bytes.await.map_err(|_| ApiError::BodyTimedOut)??;
+        let bytes = read(request.into_body(), LIMIT).await?;
         let text = if bytes.is_empty() { b"{}" } else { bytes.as_slice() };
         let body: Value = serde_json::from_slice(text)
             .map_err(|error| ApiError::MalformedJson(error.to_string()))?;
@@ -78,16 +77,25 @@ impl Shapes {
     }
 
     fn check(&self, name: &str, body: &Value) -> Result<(), ApiError> {
+        let faults = self.faults(name, body)?;
+        if faults.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody(faults)) }
+    }
+
+    /// What keeps `body` from having the shape `name`.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when no such shape was compiled.
+    pub(crate) fn faults(&self, name: &str, body: &Value) -> Result<Vec<Fault>, ApiError> {
         let validator = self.0.get(name);
         let validator = validator
             .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("no schema compiled for {name}")))?;
-        if validator.is_valid(body) {
-            return Ok(());
-        }
         let mut faults = vec![];
-        validator.iter_errors(body).take(FAULTS).for_each(|error| name_faults(&error, &mut faults));
-        faults.truncate(FAULTS);
-        Err(ApiError::InvalidBody(faults))
+        if !validator.is_valid(body) {
+            let errors = validator.iter_errors(body).take(FAULTS);
+            errors.for_each(|error| name_faults(&error, &mut faults));
+            faults.truncate(FAULTS);
+        }
+        Ok(faults)
     }
 }
 
@@ -150,21 +158,40 @@ fn other_types(context: &[Vec<ValidationError<'_>>]) -> String {
     reasons.collect::<Vec<_>>().join(", and ")
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is declared as JSON lines.
+pub(crate) fn is_ndjson(headers: &HeaderMap) -> bool {
+    let declared = media_type(headers);
+    ["application/x-ndjson", "application/jsonl"].iter().any(|n| declared.eq_ignore_ascii_case(n))
+}
+
+fn media_type(headers: &HeaderMap) -> &str {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = declared.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    declared.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = media_type(headers);
     let subtype = media_type.get(..12).filter(|start| start.eq_ignore_ascii_case("application/"));
     let subtype = subtype.and_then(|_| media_type.get(12..)).unwrap_or_default();
     subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json")
 }
 
-async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(LIMIT).min(LIMIT);
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// When it is longer, does not arrive in time, or breaks off.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let read = tokio::time::timeout(PATIENCE, to_end(body, limit));
+    read.await.map_err(|_| ApiError::BodyTimedOut)?
+}
+
+async fn to_end(mut body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(LIMIT);
     let mut bytes = Vec::with_capacity(expected);
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| ApiError::MalformedRequest(error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > LIMIT {
+        if bytes.len() + data.len() > limit {
             return Err(ApiError::BodyTooLarge);
         }
         bytes.extend_from_slice(&data);

@@ -6,12 +6,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use consumers::log::Position;
 use domain::{CommandId, ProductId};
 use projections::{
     Tables,
     command_status::{self, CommandStatusRow},
 };
-use schemas::CATALOG;
+use schemas::{CATALOG, Lane};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -99,9 +100,14 @@ async fn by_id(
     }
 }
 
-fn position(text: &str) -> Result<(i32, i64), ApiError> {
-    let known = |(partition, _): &(i32, i64)| *partition < CATALOG.commands.partitions;
-    position_of(text).filter(known).ok_or_else(|| {
+fn position(text: &str) -> Result<Position, ApiError> {
+    let (lane, text) = match text.strip_prefix("bulk.") {
+        Some(rest) => (Lane::Bulk, rest),
+        None => (Lane::Interactive, text),
+    };
+    let known = |(partition, _): &(i32, i64)| *partition < CATALOG.lane(lane).partitions;
+    let at = position_of(text).filter(known);
+    at.map(|(partition, offset)| Position { lane, partition, offset }).ok_or_else(|| {
         ApiError::MalformedRequest("`at` is the position that the Location named".to_owned())
     })
 }
@@ -116,9 +122,9 @@ fn decided(app: &App, row: CommandStatusRow) -> Response {
 }
 
 /// Without a decision the log itself is asked: it holds the command, no longer, or not at all.
-fn undecided(app: &App, command: CommandId, at: Option<(i32, i64)>) -> Result<Response, ApiError> {
-    let (partition, offset) = at.ok_or(ApiError::CommandNotFound)?;
-    let topic = CATALOG.commands.name;
+fn undecided(app: &App, command: CommandId, at: Option<Position>) -> Result<Response, ApiError> {
+    let Position { lane, partition, offset } = at.ok_or(ApiError::CommandNotFound)?;
+    let topic = CATALOG.lane(lane).name;
     if app.ends.start(topic, partition).is_some_and(|start| offset < start) {
         return Err(ApiError::CommandExpired);
     }

@@ -213,6 +213,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("TOO_LONG", "A text is longer than allowed.", "Shorten the one that the detail names."),
     ("TOO_MANY_CATEGORIES", "A product stands in more categories than it may.", "Name fewer."),
     (
+        "TOO_MANY_LINES",
+        "The stream has more lines than one request may.",
+        "Send the rest in further requests.",
+    ),
+    (
         "TOO_MANY_SKUS",
         "A product has more SKUs than it may, retired ones included.",
         "Split it into several products.",

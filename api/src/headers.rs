@@ -53,10 +53,7 @@ impl CommandHeaders {
         Ok(Self {
             idempotency_key: idempotency_key(headers)?,
             expected_version: if_match(headers)?,
-            respond_async: headers.get_all(PREFER).iter().any(|value| {
-                let mut wishes = value.to_str().unwrap_or_default().split(',');
-                wishes.any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
-            }),
+            respond_async: responds_async(headers),
         })
     }
 }
@@ -104,13 +101,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
     }
 }
 
+/// Whether the caller would rather not wait for a decision.
+pub(crate) fn responds_async(headers: &HeaderMap) -> bool {
+    headers.get_all(PREFER).iter().any(|value| {
+        let mut wishes = value.to_str().unwrap_or_default().split(',');
+        wishes.any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+    })
+}
+
+/// What is wrong with an idempotency key, if anything is.
+pub(crate) fn fault_of_key(key: &str) -> Option<&'static str> {
+    let visible = key.bytes().all(|c| c.is_ascii_graphic());
+    let fault = "is 1 to 200 visible ASCII characters, without blanks";
+    (!visible || key.is_empty() || key.len() > 200).then_some(fault)
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = single(headers, &IDEMPOTENCY_KEY, "Idempotency-Key")? else {
         return Ok(None);
     };
-    let visible = value.bytes().all(|c| c.is_ascii_graphic());
-    if !visible || value.is_empty() || value.len() > 200 {
-        let fault = "is 1 to 200 visible ASCII characters, without blanks";
+    if let Some(fault) = fault_of_key(value) {
         return Err(ApiError::MalformedHeader { name: "Idempotency-Key", fault });
     }
     Ok(Some(value.to_owned()))

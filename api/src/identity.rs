@@ -1,13 +1,19 @@
 //! The ids of a command and of a new product, and the hash that tells two bodies of one key apart.
 //! With an `Idempotency-Key` all of them depend on the request alone, so that a retry is the same.
 
-use domain::{CommandId, ProductId, catalog::Command, id::derive, product::RegisterProduct};
+use domain::{
+    BrandId, CategoriesId, CommandId, PartnerId, ProductId, brand,
+    catalog::Command,
+    id::derive,
+    partner,
+    product::{self, RegisterProduct, UpsertProduct},
+};
 use schemas::Records;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::auth::Caller;
+use crate::{auth::Caller, problem::Fault};
 
 /// The id of a command to `aggregate`.
 pub(crate) fn command_id(caller: &Caller, aggregate: Uuid, key: Option<&str>) -> CommandId {
@@ -32,6 +38,33 @@ pub(crate) fn new_id(
 pub(crate) fn product_id(caller: &Caller, wish: &RegisterProduct, key: Option<&str>) -> Uuid {
     let of_number = |number: &String| ProductId::of(&caller.mall, wish.partner_id, number).0;
     new_id(caller, "product", wish.external_id.as_ref().map(of_number), key)
+}
+
+/// The aggregate of a command that says itself which one it means; none where the caller names it.
+pub(crate) fn implied(caller: &Caller, wish: &Command, key: Option<&str>) -> Option<Uuid> {
+    use product::Command::{RegisterProduct, UpsertProduct};
+    let numbered = |of: &dyn Fn(&str) -> Uuid, number: &Option<String>| number.as_deref().map(of);
+    match wish {
+        Command::Product(RegisterProduct(wish)) => Some(product_id(caller, wish, key)),
+        Command::Product(UpsertProduct(feed)) => Some(product_id(caller, &feed.product, None)),
+        Command::Partner(partner::Command::RegisterPartner(wish)) => {
+            let of = |number: &str| PartnerId::of(&caller.mall, number).0;
+            Some(new_id(caller, "partner", numbered(&of, &wish.external_id), key))
+        }
+        Command::Brand(brand::Command::RegisterBrand(wish)) => {
+            let of = |number: &str| BrandId::of(&caller.mall, number).0;
+            Some(new_id(caller, "brand", numbered(&of, &wish.external_id), key))
+        }
+        Command::Categories(_) => Some(CategoriesId::of(&caller.mall).0),
+        _ => None,
+    }
+}
+
+/// A feed's product that could not be found again.
+pub(crate) fn nameless(wish: &UpsertProduct) -> Option<Fault> {
+    let detail = "is required: it is how the product is found again".to_owned();
+    let fault = Fault { pointer: "/product/external_id".to_owned(), detail };
+    wish.product.external_id.is_none().then_some(fault)
 }
 
 /// The hash of what is wished: 32 hexadecimal digits, equal for equal commands only. A retry may

@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod body;
+mod bulk;
 mod commands;
 mod courtesy;
 mod directory;

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::Shared,
-    commands, directory, health,
+    bulk, commands, directory, health,
     problem::{Fault, Problem},
     products, search,
     submit::Pending,
@@ -27,7 +27,8 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .merge(products::router())
         .merge(directory::router())
         .merge(search::router())
-        .merge(commands::router());
+        .merge(commands::router())
+        .merge(bulk::router());
     OpenApiRouter::with_openapi(Contract::openapi())
         .nest("/v1/{mall}", of_mall)
         .merge(health::router())
@@ -223,6 +224,6 @@ mod tests {
             }
             _ => {}
         });
-        assert_eq!(operations, 44);
+        assert_eq!(operations, 45);
     }
 }

@@ -37,6 +37,12 @@ pub(crate) enum ApiError {
     /// The body does not have the shape that the operation asks for.
     #[error("the body has {}; see `errors`", counted(.0.len()))]
     InvalidBody(Vec<Fault>),
+    /// A stream has more lines than one request may.
+    #[error("the body has more than {0} lines; send the rest in further requests")]
+    TooManyLines(usize),
+    /// A stream is declared as something else.
+    #[error("send the body as application/x-ndjson, a command in each line")]
+    NoStream,
     /// The body is declared as something else.
     #[error("send the body as application/json")]
     UnsupportedMediaType,
@@ -183,7 +189,8 @@ own_codes! {
     ApiError::InvalidToken => BAD_REQUEST "INVALID_TOKEN",
     ApiError::MalformedJson(_) => BAD_REQUEST "MALFORMED_JSON",
     ApiError::InvalidBody(_) => UNPROCESSABLE_ENTITY "INVALID_BODY",
-    ApiError::UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE",
+    ApiError::TooManyLines(_) => PAYLOAD_TOO_LARGE "TOO_MANY_LINES",
+    ApiError::UnsupportedMediaType | ApiError::NoStream => UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE",
     ApiError::BodyTooLarge => PAYLOAD_TOO_LARGE "BODY_TOO_LARGE",
     ApiError::BodyTimedOut => REQUEST_TIMEOUT "BODY_TIMED_OUT",
     ApiError::Unauthenticated => UNAUTHORIZED "UNAUTHENTICATED",
@@ -220,7 +227,14 @@ impl ApiError {
         }
     }
 
-    fn problem(self) -> (StatusCode, Problem) {
+    /// The status of the answer and its body.
+    pub(crate) fn problem(self) -> (StatusCode, Problem) {
+        if let Self::ReadModelUnavailable(cause)
+        | Self::SearchUnavailable(cause)
+        | Self::Internal(cause) = &self
+        {
+            tracing::error!(error = format!("{cause:#}"), "request failed");
+        }
         let (status, code) = self.status_and_code();
         let problem = Problem {
             kind: format!("/docs#{code}"),
@@ -251,12 +265,6 @@ pub(crate) fn status_of(rejection: &str) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::ReadModelUnavailable(cause)
-        | Self::SearchUnavailable(cause)
-        | Self::Internal(cause) = &self
-        {
-            tracing::error!(error = format!("{cause:#}"), "request failed");
-        }
         let (status, problem) = self.problem();
         let mut response = (status, Json(problem)).into_response();
         let mut set = |name: HeaderName, value| {

@@ -21,7 +21,7 @@ use crate::{
     headers::{Call, CommandHeaders},
     identity,
     openapi::{CallHeaders, CommandProblems, InMall, Later, OfProduct, ReadHeaders, ReadProblems},
-    problem::{ApiError, Fault},
+    problem::ApiError,
     request::{Path, Query, limit},
     submit::{Answer, Ask, Decided, etag, submit},
 };
@@ -113,10 +113,8 @@ async fn upsert(
     headers: CommandHeaders,
     Checked(wish): Checked<UpsertProduct>,
 ) -> Result<Answer, ApiError> {
-    if wish.product.external_id.is_none() {
-        let detail = "is required: it is how the product is found again".to_owned();
-        let pointer = "/product/external_id".to_owned();
-        return Err(ApiError::InvalidBody(vec![Fault { pointer, detail }]));
+    if let Some(fault) = identity::nameless(&wish) {
+        return Err(ApiError::InvalidBody(vec![fault]));
     }
     let aggregate = identity::product_id(&caller, &wish.product, None);
     let wish = Command::from(wish).into();

@@ -13,7 +13,7 @@ use projections::{
     Tables,
     command_status::{self, CommandStatusRow},
 };
-use schemas::{CommandMessage, Origin, Outcome, Verdict};
+use schemas::{CommandMessage, Lane, Origin, Outcome, Verdict};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -97,12 +97,12 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
     let wait = !ask.headers.respond_async;
     let keyed = ask.headers.idempotency_key.is_some();
     let message = message(ask, wait.then_some(app.reply_partition));
-    if keyed && let Some(first) = first_decision(app, &message.origin).await {
+    if keyed && let Some(first) = first_decision(app, &message).await {
         return conclude(&message, first);
     }
     if let Err(refused) = courtesy::references_exist(app, &message).await {
         // It may have been decided when what it names was still in use.
-        let first = if keyed { first_decision(app, &message.origin).await } else { None };
+        let first = if keyed { first_decision(app, &message).await } else { None };
         return first.map_or(Err(refused), |first| conclude(&message, first));
     }
     // Registered before the append: afterwards the outcome may already have passed.
@@ -119,7 +119,8 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
     }
 }
 
-fn message(ask: Ask, reply_partition: Option<i32>) -> CommandMessage {
+/// The command as it goes into the log; `reply_partition` where somebody waits for its outcome.
+pub(crate) fn message(ask: Ask, reply_partition: Option<i32>) -> CommandMessage {
     let aggregate = ask.aggregate;
     let command = command_id(&ask.caller, aggregate, ask.headers.idempotency_key.as_deref());
     let expected_version = ask.headers.expected_version;
@@ -135,22 +136,33 @@ fn message(ask: Ask, reply_partition: Option<i32>) -> CommandMessage {
     CommandMessage { origin, expected_version, reply_partition, body: ask.wish }
 }
 
-/// The decision that a keyed command got before. A courtesy that spares the log most retries: the
-/// command's owner knows it too, so the request goes on where this is not to be had.
-async fn first_decision(app: &App, origin: &Origin) -> Option<Outcome> {
+async fn first_decision(app: &App, message: &CommandMessage) -> Option<Outcome> {
+    first_decisions(app, &message.origin.mall, &[message.origin.command]).await.pop()
+}
+
+/// The decisions that keyed commands got before. A courtesy that spares the log most retries: their
+/// owner knows them too, so the request goes on where this is not to be had.
+pub(crate) async fn first_decisions(
+    app: &App,
+    mall: &MallId,
+    commands: &[CommandId],
+) -> Vec<Outcome> {
+    if commands.is_empty() {
+        return vec![];
+    }
     let look_up = async {
         let tables = Tables::active(&app.db).await?;
-        command_status::by_id(&app.db, &tables, &origin.mall, origin.command).await
+        command_status::of_mall(&app.db, &tables, mall, commands).await
     };
     match tokio::time::timeout(COURTESY, look_up).await {
-        Ok(Ok(row)) => row.map(told),
+        Ok(Ok(rows)) => rows.into_iter().map(told).collect(),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "a keyed command was not looked up");
-            None
+            tracing::warn!(%error, "keyed commands were not looked up");
+            vec![]
         }
         Err(_) => {
-            tracing::warn!("a keyed command was not looked up in time");
-            None
+            tracing::warn!("keyed commands were not looked up in time");
+            vec![]
         }
     }
 }
@@ -171,19 +183,24 @@ fn told(row: CommandStatusRow) -> Outcome {
 }
 
 async fn append(app: &App, message: &CommandMessage) -> Result<Position, ApiError> {
-    let command = message.origin.command;
-    app.log.append(message).await.map_err(|error| match error {
+    let appended = app.log.append(Lane::Interactive, message).await;
+    appended.map_err(|error| not_appended(message.origin.command, error))
+}
+
+/// What is answered where a command did not come into the log, or may not have.
+pub(crate) fn not_appended(command: CommandId, error: AppendError) -> ApiError {
+    match error {
         AppendError::TooLarge => ApiError::BodyTooLarge,
         AppendError::TimedOut | AppendError::Unavailable(_) => {
             tracing::warn!(%command, %error, "a command was not acknowledged");
             ApiError::LogUnavailable(command)
         }
         AppendError::Codec(_) => ApiError::Internal(error.into()),
-    })
+    }
 }
 
 /// An outcome under our command id, but of another body, is no answer to ours: the key was reused.
-fn conclude(message: &CommandMessage, outcome: Outcome) -> Result<Answer, ApiError> {
+pub(crate) fn conclude(message: &CommandMessage, outcome: Outcome) -> Result<Answer, ApiError> {
     let Origin { aggregate, command, mall, body_hash, .. } = &message.origin;
     if outcome.verdict == Verdict::KeyReused || outcome.body_hash != *body_hash {
         return Err(ApiError::KeyReused(*command));
@@ -218,9 +235,9 @@ fn list_of(wish: &Command) -> Option<&'static str> {
     }
 }
 
-fn pending(origin: &Origin, position: Position) -> Answer {
-    let Position { partition, offset } = position;
-    let path = format!("commands/{}?at={partition}.{offset}", origin.command);
+/// What is answered to a command that stands in the log at `position` and is not decided yet.
+pub(crate) fn pending(origin: &Origin, position: Position) -> Answer {
+    let path = format!("commands/{}?at={position}", origin.command);
     Answer::Pending {
         body: Pending { id: origin.aggregate, command_id: origin.command, verdict: "PENDING" },
         status: address(&origin.mall, &path),
@@ -342,11 +359,13 @@ mod tests {
 
     #[test]
     fn who_need_not_wait_is_told_where_to_ask() {
-        let position = Position { partition: 4, offset: 99 };
         let origin = message().origin;
-        let answer = pending(&origin, position).into_response();
-        assert_eq!(answer.status(), StatusCode::ACCEPTED);
-        let expected = format!("/v1/demo/commands/{}?at=4.99", origin.command);
-        assert_eq!(answer.headers()["location"], expected.as_str());
+        for (lane, at) in [(Lane::Interactive, "4.99"), (Lane::Bulk, "bulk.4.99")] {
+            let position = Position { lane, partition: 4, offset: 99 };
+            let answer = pending(&origin, position).into_response();
+            assert_eq!(answer.status(), StatusCode::ACCEPTED);
+            let expected = format!("/v1/demo/commands/{}?at={at}", origin.command);
+            assert_eq!(answer.headers()["location"], expected.as_str());
+        }
     }
 }

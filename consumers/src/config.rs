@@ -73,6 +73,10 @@ settings! {
     mysql_connections: u32 = "8";
     /// Commands that the handler decides in one transaction, at most.
     batch_max: usize = "4000";
+    /// Bulk commands among them while interactive ones come, at most; fewer where they take long.
+    bulk_share: usize = "200";
+    /// Bulk commands in one transaction while no interactive ones come, at most.
+    bulk_max: usize = "2000";
     /// Aggregates that the handler keeps in memory.
     cache_max: usize = "100000";
     /// Events not yet in the snapshot that the handler keeps before it pauses.
@@ -110,11 +114,19 @@ impl Config {
         arguments: impl Iterator<Item = String>,
     ) -> anyhow::Result<(Self, Given)> {
         let arguments: Vec<String> = arguments.collect();
-        if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-            std::io::Write::write_all(&mut std::io::stdout(), usage.help().as_bytes())?;
-            leave();
-        }
+        help(usage, &arguments)?;
         Ok(Self::merge(usage, &arguments, &|name| std::env::var(name).ok())?)
+    }
+
+    /// The flags of a command that needs none of the settings. Answers `--help` as above.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every unknown flag.
+    pub fn flags(usage: &Usage, arguments: impl Iterator<Item = String>) -> anyhow::Result<Given> {
+        let arguments: Vec<String> = arguments.collect();
+        help(usage, &arguments)?;
+        let (values, given) = sources::Values::gather(usage, &arguments, &|_| None);
+        if values.faults.is_empty() { Ok(given) } else { Err(ConfigError(values.faults).into()) }
     }
 
     /// Merges the sources; `environment` looks a variable up.
@@ -132,6 +144,14 @@ impl Config {
             _ => Err(ConfigError(values.faults)),
         }
     }
+}
+
+fn help(usage: &Usage, arguments: &[String]) -> std::io::Result<()> {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        std::io::Write::write_all(&mut std::io::stdout(), usage.help().as_bytes())?;
+        leave();
+    }
+    Ok(())
 }
 
 /// Nothing has been opened yet that would have to be closed.

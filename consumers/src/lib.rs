@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod config;
 pub mod faults;
+pub mod generate;
 pub mod handler;
+pub mod import;
 pub mod indexer;
 pub mod log;
 pub mod projector;

@@ -13,7 +13,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     message::{BorrowedMessage, Headers as _},
 };
-use schemas::{Codec, CodecError, Decision, Outcome, Records, Registry, TOPICS, Topic};
+use schemas::{Codec, CodecError, Decision, Outcome, Records, Registry, TOPICS, Topic, full_name};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
@@ -42,6 +42,7 @@ pub const USAGE: Usage = Usage {
 /// When a server does not answer, or the topic is none of ours.
 pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let topic = topic(given.value("topic").unwrap_or("catalog.events"))?;
+    given.value("type").map_or(Ok(()), |name| is_of(&topic, name))?;
     let runtime = Runtime::new()?;
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, &[topic])).context("schema registry")?;
@@ -65,6 +66,21 @@ fn topic(name: &str) -> anyhow::Result<Topic> {
     Ok(topic)
 }
 
+/// Refuses the name of a record that the topic will never hold.
+fn is_of(topic: &Topic, name: &str) -> anyhow::Result<()> {
+    let names: Vec<String> = (topic.records)().iter().map(full_name).collect();
+    if names.iter().any(|known| is_called(known, name)) {
+        return Ok(());
+    }
+    let short = names.iter().filter_map(|name| name.rsplit('.').next());
+    bail!("{} holds no {name}; it holds {}", topic.name, short.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether a record's full name is, or ends with, `wish`.
+fn is_called(name: &str, wish: &str) -> bool {
+    name == wish || name.rsplit('.').next() == Some(wish)
+}
+
 fn follow(config: &Config, topic: &Topic, from_beginning: bool) -> anyhow::Result<BaseConsumer> {
     let kafka = Kafka::of("tool", &config.kafka);
     let consumer: BaseConsumer = kafka.consumer().set("group.id", "jangbu-tail").create()?;
@@ -79,11 +95,9 @@ fn follow(config: &Config, topic: &Topic, from_beginning: bool) -> anyhow::Resul
 
 fn wanted(record: &Value, given: &Given) -> bool {
     let is = |flag: &str, value: &Value| given.value(flag).is_none_or(|wish| value == wish);
-    let name = given.value("type").is_none_or(|wish| {
-        record["type"]
-            .as_str()
-            .is_some_and(|name| name == wish || name.ends_with(&format!(".{wish}")))
-    });
+    let name = given
+        .value("type")
+        .is_none_or(|wish| record["type"].as_str().is_some_and(|name| is_called(name, wish)));
     name && is("key", &record["key"]) && is("mall", &record["headers"]["ce_mallid"])
 }
 
@@ -122,4 +136,20 @@ fn body(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<(String, Val
         },
     };
     Ok((frame.record_name().to_owned(), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_no_record_of_the_topic_has_is_refused() {
+        let events = topic("catalog.events").unwrap();
+        assert!(is_of(&events, "ProductRegistered").is_ok());
+        assert!(is_of(&events, "jangbu.catalog.ProductRegistered").is_ok());
+        for name in ["Nonsense", "Registered", "RegisterProduct", ""] {
+            let refused = is_of(&events, name).unwrap_err().to_string();
+            assert!(refused.contains("ProductRegistered"), "{refused}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use projections::{
     search::{self, Search},
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use schemas::{CATALOG, Topic, topic::PARTITIONS};
+use schemas::{CATALOG, Lane, Topic, topic::PARTITIONS};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -50,7 +50,7 @@ pub(crate) struct Log {
 /// How far a reader of the log has come.
 #[derive(Clone, Debug, Serialize)]
 pub struct Standing {
-    /// The handler, a projection, or the search index.
+    /// A lane of the handler, a projection, or the search index.
     pub name: &'static str,
     /// The version that is live; none for the handler.
     pub version: Option<i32>,
@@ -102,7 +102,7 @@ impl Observer {
     /// # Errors
     /// When a server does not answer.
     pub fn standings(&self) -> anyhow::Result<Vec<Standing>> {
-        let mut readers = vec![self.log.handler()?];
+        let mut readers = self.log.handlers()?;
         readers.extend(self.runtime.block_on(projections(&self.db, &self.tables))?);
         if let Some(version) = self.runtime.block_on(self.search.live())? {
             readers.push(self.runtime.block_on(index(&self.db, version))?);
@@ -190,13 +190,13 @@ impl Log {
         Ok(self.client.fetch_metadata(Some(CATALOG.commands.name), PROBE).map(drop)?)
     }
 
-    /// The offset up to which the handler has decided each partition's commands.
+    /// The offset up to which the handler has decided each partition's commands of a lane.
     ///
     /// # Errors
     /// When the brokers do not answer, or it was never told where to start.
-    pub(crate) fn decided(&self) -> anyhow::Result<Vec<i64>> {
+    pub(crate) fn decided(&self, lane: Lane) -> anyhow::Result<Vec<i64>> {
         let partitions: Vec<i32> = (0..PARTITIONS).collect();
-        self.tail.committed(CATALOG.commands.name, &partitions, Instant::now() + ANSWER)
+        self.tail.committed(CATALOG.lane(lane).name, &partitions, Instant::now() + ANSWER)
     }
 
     /// Partitions in which a transaction is open, with how many records it holds back.
@@ -225,18 +225,25 @@ impl Log {
         bounds: Bounds,
     ) -> anyhow::Result<Option<Timestamp>> {
         // The marker of the last transaction is no record, and the usual case.
-        if bounds.end - bounds.next <= 1 && topic != CATALOG.commands.name {
+        if bounds.end - bounds.next <= 1 && !CATALOG.takes_commands_by(topic) {
             return Ok(None);
         }
         self.tail.first(topic, partition, bounds, Instant::now() + ANSWER)
     }
 
-    /// The command handler.
-    pub(crate) fn handler(&self) -> anyhow::Result<Reader> {
-        let next = (0..PARTITIONS).map(|partition| (CATALOG.commands.name, partition));
-        let next = next.zip(self.decided()?).collect();
-        let group = group_of_handler(CATALOG.name);
-        Ok(Reader { name: "handler", version: None, group, next })
+    /// The command handler, in each lane: whoever owns a partition reads both of it.
+    pub(crate) fn handlers(&self) -> anyhow::Result<Vec<Reader>> {
+        Lane::ALL.into_iter().map(|lane| self.handler(lane)).collect()
+    }
+
+    fn handler(&self, lane: Lane) -> anyhow::Result<Reader> {
+        let next = (0..PARTITIONS).map(|partition| (CATALOG.lane(lane).name, partition));
+        let next = next.zip(self.decided(lane)?).collect();
+        let name = match lane {
+            Lane::Interactive => "handler",
+            Lane::Bulk => "handler bulk",
+        };
+        Ok(Reader { name, version: None, group: group_of_handler(CATALOG.name), next })
     }
 
     /// How far a reader has come.

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use crate::{
     config::{Config, Flag, Given, Usage},
     screen::{Align, table},
-    standing::{self, At, Log, Reader, Standing},
+    standing::{self, At, Log, Standing},
 };
 
 /// What `jangbu status` takes.
@@ -58,8 +58,8 @@ pub fn look(config: &Config) -> anyhow::Result<Status> {
     if kafka.is_none() {
         return Ok(status);
     }
-    let handler = log.handler();
-    let mut readers: Vec<Reader> = status.heard("handler", handler).into_iter().collect();
+    let handlers = log.handlers();
+    let mut readers = status.heard("handler", handlers).unwrap_or_default();
     if let Some((db, tables)) = &mysql {
         let projections = runtime.block_on(standing::projections(db, tables));
         readers.extend(status.heard("projections", projections).into_iter().flatten());

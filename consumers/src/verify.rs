@@ -81,7 +81,7 @@ pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Resu
     let observer = Observer::open(config)?;
     let at_rest = observer.wait_for_rest(scope.wait.unwrap_or_default(), shutdown)?;
     let registry = Registry::new(&config.registry)?;
-    let topics = [CATALOG.commands, CATALOG.events, CATALOG.decisions];
+    let topics = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions];
     let codec = observer.runtime.block_on(Codec::load(registry, &topics));
     let codec = codec.context("schema registry")?;
     let decoder = Decoder::new(codec.into(), observer.runtime.handle().clone());
@@ -90,7 +90,7 @@ pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Resu
     for partition in 0..PARTITIONS {
         let mut passage = passage::read(&observer, &decoder, partition, &mut checks)?;
         records += passage.records;
-        passage.ledger.close(passage.decided, &mut checks);
+        passage.ledger.close(&mut checks);
         if !scope.log_only {
             products += stores::compare(&observer, partition, &passage, at_rest, &mut checks)?;
         }

@@ -202,6 +202,22 @@ pub async fn by_id(
     query.fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 
+/// The decisions among `ids` that are known in `mall`.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn of_mall(
+    db: &Pool,
+    tables: &Tables,
+    mall: &MallId,
+    ids: &[CommandId],
+) -> Result<Vec<CommandStatusRow>, Error> {
+    let table = tables.table(CommandStatus::NAME)?;
+    let mut rows = by_ids(&mut *db.acquire().await?, &table, ids).await?;
+    rows.retain(|row| row.mall == *mall);
+    Ok(rows)
+}
+
 /// The decisions among `ids` that are known, of any mall; for processes, never for a request.
 pub(crate) async fn by_ids(
     db: &mut MySqlConnection,

@@ -18,5 +18,5 @@ pub use message::{
 };
 pub use record::{Decision, Outcome, Records, Verdict, event_id};
 pub use registry::{Registry, RegistryError};
-pub use topic::{CATALOG, Context, DEAD_LETTERS, OUTCOMES, TOPICS, Topic, partition_of};
+pub use topic::{CATALOG, Context, DEAD_LETTERS, Lane, OUTCOMES, TOPICS, Topic, partition_of};
 pub use trace::Traceparent;

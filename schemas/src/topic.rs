@@ -34,8 +34,10 @@ pub struct Topic {
 pub struct Context {
     /// The prefix of its topics.
     pub name: &'static str,
-    /// Wishes, keyed by aggregate id.
+    /// Wishes that somebody waits for, keyed by aggregate id.
     pub commands: Topic,
+    /// Wishes that come by the thousand, keyed alike.
+    pub bulk: Topic,
     /// Facts, keyed by aggregate id.
     pub events: Topic,
     /// Decisions that left no event, keyed by aggregate id.
@@ -47,6 +49,12 @@ pub const CATALOG: Context = Context {
     name: "catalog",
     commands: Topic {
         name: "catalog.commands",
+        partitions: PARTITIONS,
+        retention: Retention::Hours(7 * 24),
+        records: <domain::catalog::Command as Records>::schemas,
+    },
+    bulk: Topic {
+        name: "catalog.commands.bulk",
         partitions: PARTITIONS,
         retention: Retention::Hours(7 * 24),
         records: <domain::catalog::Command as Records>::schemas,
@@ -65,6 +73,43 @@ pub const CATALOG: Context = Context {
     },
 };
 
+/// The way by which a command comes. Order holds within a lane only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Somebody waits for each.
+    Interactive,
+    /// Imports: they take what the other lane leaves.
+    Bulk,
+}
+
+impl Lane {
+    /// Both, the one that goes first in front.
+    pub const ALL: [Self; 2] = [Self::Interactive, Self::Bulk];
+
+    /// Its name in metrics and addresses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+impl Context {
+    /// The command topic of `lane`.
+    pub const fn lane(&self, lane: Lane) -> Topic {
+        match lane {
+            Lane::Interactive => self.commands,
+            Lane::Bulk => self.bulk,
+        }
+    }
+
+    /// Whether `topic` is one that commands come by.
+    pub fn takes_commands_by(&self, topic: &str) -> bool {
+        Lane::ALL.iter().any(|lane| self.lane(*lane).name == topic)
+    }
+}
+
 /// Outcomes on their way back: partition `i` is read by API instance `i`.
 pub const OUTCOMES: Topic = Topic {
     name: "outcomes",
@@ -82,8 +127,8 @@ pub const DEAD_LETTERS: Topic = Topic {
 };
 
 /// Every topic there is.
-pub const TOPICS: [Topic; 5] =
-    [CATALOG.commands, CATALOG.events, CATALOG.decisions, OUTCOMES, DEAD_LETTERS];
+pub const TOPICS: [Topic; 6] =
+    [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions, OUTCOMES, DEAD_LETTERS];
 
 /// The partition that a Java client, or librdkafka's `murmur2_random`, gives `key`.
 ///

@@ -172,6 +172,18 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Sends it, and reads the JSON lines of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is none of JSON lines.
+    pub async fn lines(self) -> Result<Vec<Value>> {
+        let answer = self.0.send().await?.error_for_status()?;
+        let text = answer.text().await?;
+        Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+}
+
 impl Answer {
     /// A header's text.
     ///

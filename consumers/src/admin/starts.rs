@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::schemas::topic::{CATALOG, Topic};
+use ::schemas::topic::{CATALOG, Lane, Topic};
 use anyhow::{Context, bail};
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -18,13 +18,17 @@ use crate::log::{Kafka, group_of_handler};
 const WAIT: Duration = Duration::from_secs(15);
 
 pub(super) fn compare(kafka: &Kafka, report: &mut Report) -> anyhow::Result<()> {
-    let (topic, group) = (CATALOG.commands, group_of_handler(CATALOG.name));
+    Lane::ALL.iter().try_for_each(|lane| compare_lane(kafka, &CATALOG.lane(*lane), report))
+}
+
+fn compare_lane(kafka: &Kafka, topic: &Topic, report: &mut Report) -> anyhow::Result<()> {
+    let group = group_of_handler(CATALOG.name);
     let consumer = open(kafka, &group)?;
     let is_new = |change: &Change| matches!(change, Change::CreateTopic { topic: name, .. } if *name == topic.name);
     let partitions = if report.changes.iter().any(is_new) {
         (0..topic.partitions).collect()
     } else {
-        without_offset(&consumer, &topic)?
+        without_offset(&consumer, topic)?
     };
     if partitions.is_empty() {
         return Ok(());

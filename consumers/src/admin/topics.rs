@@ -28,7 +28,7 @@ fn settings_of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
     };
     // A dead letter is a command and more, and a decision may quote one: only what is accepted from
     // outside is held to Kafka's usual size.
-    let from_outside = topic.name == CATALOG.commands.name;
+    let from_outside = CATALOG.takes_commands_by(topic.name);
     let largest = if from_outside { "1048588" } else { "2097152" };
     let mut settings = vec![
         ("cleanup.policy", "delete".to_owned()),

@@ -8,30 +8,42 @@ use std::{
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    records, status, telemetry, verify,
+    generate, import, records, status, telemetry, verify,
 };
 
 struct Command {
     words: &'static [&'static str],
     usage: &'static Usage,
-    /// Whether all is well.
-    run: fn(&Config, &Given) -> anyhow::Result<bool>,
+    run: Run,
+}
+
+/// What a command needs; it tells whether all is well.
+#[derive(Clone, Copy)]
+enum Run {
+    /// The servers, so all settings.
+    System(fn(&Config, &Given) -> anyhow::Result<bool>),
+    /// Its flags only.
+    Alone(fn(&Given) -> anyhow::Result<bool>),
+    /// Its flags and a file, which may follow its words.
+    File(fn(&Given) -> anyhow::Result<bool>),
 }
 
 const COMMANDS: &[Command] = &[
     Command {
         words: &["topics", "apply"],
         usage: &admin::USAGE,
-        run: |config, given| wait(admin::run(config, given)),
+        run: Run::System(|config, given| wait(admin::run(config, given))),
     },
     Command {
         words: &["migrate"],
         usage: &admin::migrate::USAGE,
-        run: |config, given| wait(admin::migrate::run(config, given)),
+        run: Run::System(|config, given| wait(admin::migrate::run(config, given))),
     },
-    Command { words: &["status"], usage: &status::USAGE, run: status::run },
-    Command { words: &["tail"], usage: &records::USAGE, run: records::run },
-    Command { words: &["verify"], usage: &verify::USAGE, run: verify::run },
+    Command { words: &["status"], usage: &status::USAGE, run: Run::System(status::run) },
+    Command { words: &["tail"], usage: &records::USAGE, run: Run::System(records::run) },
+    Command { words: &["verify"], usage: &verify::USAGE, run: Run::System(verify::run) },
+    Command { words: &["import"], usage: &import::USAGE, run: Run::File(import::run) },
+    Command { words: &["generate"], usage: &generate::USAGE, run: Run::Alone(generate::run) },
 ];
 
 fn main() -> ExitCode {
@@ -51,13 +63,27 @@ fn run() -> anyhow::Result<bool> {
     while let Some(word) = arguments.next_if(|argument| !argument.starts_with('-')) {
         words.push(word);
     }
-    let Some(command) = COMMANDS.iter().find(|command| command.words == words) else {
+    let mut file = None;
+    let command = COMMANDS.iter().find(|command| match (command.run, words.as_slice()) {
+        (Run::File(_), [first, operand]) if command.words == [first] => {
+            file = Some(format!("--file={operand}"));
+            true
+        }
+        _ => command.words == words,
+    });
+    let Some(command) = command else {
         overview()?;
         return Ok(words.is_empty());
     };
-    let (config, given) = Config::load_with(command.usage, arguments)?;
-    telemetry::log(&config)?;
-    (command.run)(&config, &given)
+    let arguments = file.into_iter().chain(arguments);
+    match command.run {
+        Run::System(run) => {
+            let (config, given) = Config::load_with(command.usage, arguments)?;
+            telemetry::log(&config)?;
+            run(&config, &given)
+        }
+        Run::Alone(run) | Run::File(run) => run(&Config::flags(command.usage, arguments)?),
+    }
 }
 
 fn wait(work: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<bool> {

@@ -387,7 +387,8 @@ fn shortened(mut detail: String) -> String {
 
 /// The record as it came, with what is wrong and where it stood.
 fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
-    let position = format!("{}.{}.{}", CATALOG.commands.name, wish.partition, wish.offset);
+    let topic = CATALOG.lane(wish.lane).name;
+    let position = format!("{topic}.{}.{}", wish.partition, wish.offset);
     let mut headers = record.headers.clone();
     headers.push(("dead-letter-reason".into(), shortened(record.why.clone())));
     headers.push(("dead-letter-position".into(), position));

@@ -163,14 +163,14 @@ mod tests {
     use schemas::Verdict;
 
     use super::*;
-    use crate::handler::partition::Stands;
+    use crate::handler::partition::{NextCommands, Stands};
 
     #[test]
     fn a_decision_in_memory_outlives_the_load_of_its_batch() {
         let command = CommandId(domain::id::derive(&["a command sent twice"]));
         let (before, after) =
             (Covered::default(), Covered { status_events: 9, ..Covered::default() });
-        let mut partition = Partition::new(0, before);
+        let mut partition = Partition::new(NextCommands::default(), before);
         let decided = Decided {
             body_hash: "hash".to_owned(),
             verdict: Verdict::Accepted,

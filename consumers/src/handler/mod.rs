@@ -1,10 +1,11 @@
 //! The command handler: from the command log to events, exactly once.
 //!
-//! A worker thread owns partitions through one consumer group. It polls what is there, decides on
-//! an overlay of the aggregates' states, writes events, decisions and command offsets in one
+//! A worker thread owns partitions through one consumer group. It polls what is there, of the
+//! interactive lane first and then a bounded share of the bulk lane, decides on an overlay of the aggregates' states, writes events, decisions and command offsets in one
 //! transaction, and only then takes the overlay as true and tells the outcomes.
 
 mod batch;
+mod lanes;
 mod load;
 mod partition;
 mod reply;
@@ -21,7 +22,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use projections::Tables;
-use schemas::{CATALOG, Codec, DEAD_LETTERS, OUTCOMES, Registry};
+use schemas::{Codec, Registry, TOPICS};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -47,6 +48,8 @@ struct Surroundings {
     tables: Tables,
     runtime: tokio::runtime::Handle,
     batch_max: usize,
+    bulk_share: usize,
+    bulk_max: usize,
     cache_max: usize,
     tail_max: usize,
 }
@@ -68,6 +71,8 @@ pub const USAGE: Usage = Usage {
     about: "command-handler: decides commands and writes their events.",
     settings: &[
         "batch_max",
+        "bulk_share",
+        "bulk_max",
         "cache_max",
         "tail_max",
         "snapshot_version",
@@ -134,9 +139,8 @@ fn watch(around: &Arc<Surroundings>, shutdown: &Shutdown) -> anyhow::Result<()> 
 }
 
 fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundings> {
-    let topics = [CATALOG.commands, CATALOG.events, CATALOG.decisions, OUTCOMES, DEAD_LETTERS];
     let registry = Registry::new(&config.registry)?;
-    let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
+    let codec = runtime.block_on(Codec::load(registry, &TOPICS)).context("schema registry")?;
     let db = runtime
         .block_on(projections::connect(&config.mysql, config.mysql_connections))
         .context("mysql")?;
@@ -149,6 +153,8 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
         tables,
         runtime: runtime.handle().clone(),
         batch_max: config.batch_max,
+        bulk_share: config.bulk_share,
+        bulk_max: config.bulk_max,
         cache_max: config.cache_max,
         tail_max: config.tail_max,
     })

@@ -8,7 +8,7 @@ use projections::{
     command_status::CommandStatusRow,
     snapshot::{Covered, Stored},
 };
-use schemas::{EventMessage, Verdict};
+use schemas::{EventMessage, Lane, Verdict};
 use uuid::Uuid;
 
 /// One owned partition.
@@ -16,8 +16,8 @@ use uuid::Uuid;
 /// Invariant: for every aggregate, its entry, or else its stored row plus the tail, is the fold of
 /// all its committed events. An entry or tail event leaves only once the snapshot covers it.
 pub(super) struct Partition {
-    /// The first command that is not decided.
-    pub(super) next_command: i64,
+    /// The first command of each lane that is not decided.
+    next: NextCommands,
     entries: HashMap<Uuid, Entry>,
     tail: HashMap<Uuid, BTreeMap<i64, EventMessage>>,
     tail_ends: HashMap<Uuid, i64>,
@@ -25,6 +25,13 @@ pub(super) struct Partition {
     /// The highest checkpoints that were relied on: a load from anything older would forget.
     pub(super) covered: Covered,
     tick: u64,
+}
+
+/// The first command of each lane that is not decided.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NextCommands {
+    pub(super) interactive: i64,
+    pub(super) bulk: i64,
 }
 
 /// An aggregate's state in memory.
@@ -134,16 +141,32 @@ impl From<CommandStatusRow> for Decided {
 }
 
 impl Partition {
-    /// A partition without memory yet, whose commands go on at `next_command`.
-    pub(super) fn new(next_command: i64, covered: Covered) -> Self {
+    /// A partition without memory yet, whose commands go on at `next`.
+    pub(super) fn new(next: NextCommands, covered: Covered) -> Self {
         Self {
-            next_command,
+            next,
             entries: HashMap::new(),
             tail: HashMap::new(),
             tail_ends: HashMap::new(),
             decided: HashMap::new(),
             covered,
             tick: 0,
+        }
+    }
+
+    /// The offset of the first command of `lane` that is not decided.
+    pub(super) fn next_command(&self, lane: Lane) -> i64 {
+        match lane {
+            Lane::Interactive => self.next.interactive,
+            Lane::Bulk => self.next.bulk,
+        }
+    }
+
+    /// Notes that the commands of `lane` are decided up to, but without, `next`.
+    pub(super) fn advance(&mut self, lane: Lane, next: i64) {
+        match lane {
+            Lane::Interactive => self.next.interactive = next,
+            Lane::Bulk => self.next.bulk = next,
         }
     }
 

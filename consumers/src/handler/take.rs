@@ -10,13 +10,13 @@ use schemas::{CATALOG, Topic};
 use super::{
     Surroundings,
     batch::Owned,
-    partition::{Decided, Partition, Stands},
+    partition::{Decided, NextCommands, Partition, Stands},
 };
 use crate::log::{Bounds, Tail};
 
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
-/// The order is the proof. First the group's offsets, once stable: a predecessor's late commit is
+/// The order is the proof. First the group's offsets of both lanes, once stable: a predecessor's late commit is
 /// in them, and after it none can succeed, because this generation fences it. Then the ends of the
 /// log, which therefore hold every event it committed. Then the checkpoints: what they cover is in
 /// MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of
@@ -33,10 +33,11 @@ pub(super) fn take(
     patience: Duration,
 ) -> anyhow::Result<Owned> {
     let deadline = Instant::now() + patience;
-    let next = tail.committed(CATALOG.commands.name, partitions, deadline)?;
+    let interactive = tail.committed(CATALOG.commands.name, partitions, deadline)?;
+    let bulk = tail.committed(CATALOG.bulk.name, partitions, deadline)?;
     let mut owned = Owned::new();
-    for (partition, next_command) in partitions.iter().zip(next) {
-        match one(around, tail, *partition, next_command, deadline) {
+    for ((partition, interactive), bulk) in partitions.iter().zip(interactive).zip(bulk) {
+        match one(around, tail, *partition, NextCommands { interactive, bulk }, deadline) {
             Ok(taken) => drop(owned.insert(*partition, taken)),
             Err(error) => {
                 metrics::counter!(crate::telemetry::RETRIES, "reason" => "take").increment(1);
@@ -52,7 +53,7 @@ fn one(
     around: &Surroundings,
     tail: &Tail,
     partition: i32,
-    next_command: i64,
+    next: NextCommands,
     deadline: Instant,
 ) -> anyhow::Result<Partition> {
     let events = tail.high_watermark(CATALOG.events.name, partition)?;
@@ -60,7 +61,7 @@ fn one(
     tail.wait_settled(CATALOG.events.name, partition, events, deadline)?;
     tail.wait_settled(CATALOG.decisions.name, partition, decisions, deadline)?;
     let covered = around.ask(snapshot::covered(&around.db, &around.tables, partition))?;
-    let mut taken = Partition::new(next_command, covered);
+    let mut taken = Partition::new(next, covered);
     let first_event = covered.snapshot.min(covered.status_events);
     let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;
     // Decisions expire, and with them what nobody has read: it is older than any retry.
@@ -73,7 +74,7 @@ fn one(
     tail.read(CATALOG.decisions.name, partition, decision_bounds, deadline, |message| {
         keep_decision(around, &mut taken, message)
     })?;
-    tracing::info!(partition, next_command, events, decisions, ?covered, "partition taken");
+    tracing::info!(partition, ?next, events, decisions, ?covered, "partition taken");
     Ok(taken)
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use domain::{Timestamp, catalog};
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
-    CATALOG, CodecError, CommandMessage, HeaderError, HeaderSource, Headers, Origin, Records,
+    CATALOG, CodecError, CommandMessage, HeaderError, HeaderSource, Headers, Lane, Origin, Records,
     partition_of,
 };
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::log::{Decoder, MessageHeaders, key_of};
 
 /// A command and where it stands in the log.
 pub(super) struct Wish {
+    pub(super) lane: Lane,
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) appended: Timestamp,
@@ -39,12 +40,13 @@ pub(super) struct Undecodable {
 }
 
 impl Wish {
-    /// Reads a record of the command topic. Whatever it holds, it is one wish.
+    /// Reads a record of a command topic. Whatever it holds, it is one wish.
     ///
     /// # Errors
     /// [`CodecError::Registry`] when the registry does not answer, which may pass.
     pub(super) fn read(
         decoder: &Decoder,
+        lane: Lane,
         message: &BorrowedMessage<'_>,
     ) -> Result<Self, CodecError> {
         let content = match command(decoder, message) {
@@ -53,6 +55,7 @@ impl Wish {
             Err(error) => Content::Undecodable(Box::new(undecodable(message, error.to_string()))),
         };
         Ok(Self {
+            lane,
             partition: message.partition(),
             offset: message.offset(),
             appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),

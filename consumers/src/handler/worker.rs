@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use domain::Timestamp;
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
-use schemas::CATALOG;
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::{CATALOG, Lane};
 
 use super::{
     Surroundings,
     batch::{Batch, Owned},
+    lanes::{Gathered, Lanes},
     load,
     reply::Replier,
     take,
@@ -21,15 +22,12 @@ use super::{
 use crate::{
     faults,
     log::{
-        Change, CommitError, Delivered, Member, Ownership, READING, Silence, Tail,
-        TransactionWriter, group_of_handler, is_stranded, native::Membership, passing, read_on,
+        Change, CommitError, Delivered, Tail, TransactionWriter, group_of_handler,
+        native::Membership,
     },
     shutdown::Shutdown,
     telemetry,
 };
-
-/// How much of the log one batch may hold in memory.
-const BATCH_BYTES: usize = 16 << 20;
 
 /// How many records a batch may leave; one command may leave a thousand. More take longer than a
 /// transaction may last.
@@ -61,9 +59,8 @@ pub(super) fn run(
 
 struct Worker<'a> {
     around: &'a Surroundings,
-    member: Member,
+    lanes: Lanes,
     membership: Option<Membership>,
-    silence: Silence,
     tail: Tail,
     writer: TransactionWriter,
     replier: Replier,
@@ -85,14 +82,10 @@ impl<'a> Worker<'a> {
         let group = group_of_handler(CATALOG.name);
         let mut writer = TransactionWriter::new(around.kafka.clone());
         writer.connect().context("opening transactions")?;
-        let member: Member =
-            around.kafka.member(&group).create_with_context(Ownership::default())?;
-        member.subscribe(&[CATALOG.commands.name])?;
         Ok(Self {
             around,
-            member,
+            lanes: Lanes::join(around)?,
             membership: None,
-            silence: Silence::default(),
             tail: Tail::of(&around.kafka, &group)?,
             writer,
             replier: Replier::new(&around.kafka)?,
@@ -110,7 +103,7 @@ impl<'a> Worker<'a> {
         if !self.waiting.is_empty() && Instant::now() >= self.take_at {
             self.take()?;
         }
-        if is_stranded(&self.member, CATALOG.commands.name) {
+        if self.lanes.are_stranded() {
             bail!("its consumer has left the group and does not come back");
         }
         self.cover();
@@ -118,8 +111,11 @@ impl<'a> Worker<'a> {
             self.rest_until = None;
             self.start()?;
         }
-        let wishes = self.gather()?;
-        if wishes.is_empty() { Ok(()) } else { self.work(wishes) }
+        match self.lanes.gather(self.around, self.most)? {
+            Gathered::Wishes(wishes) if wishes.is_empty() => Ok(()),
+            Gathered::Wishes(wishes) => self.work(wishes),
+            Gathered::Rebalanced(changes) => self.rebalanced(changes),
+        }
     }
 
     /// Takes what the group gave us. While that does not succeed, the group is served in between.
@@ -149,40 +145,7 @@ impl<'a> Worker<'a> {
 
     /// Reads on exactly where the last committed decision ended, or nowhere while commands rest.
     fn start(&self) -> anyhow::Result<()> {
-        let mut from = TopicPartitionList::new();
-        let rests = self.paused || self.rest_until.is_some();
-        for (partition, owned) in self.owned.iter().filter(|_| !rests) {
-            let offset = Offset::Offset(owned.next_command);
-            from.add_partition_offset(CATALOG.commands.name, *partition, offset)?;
-        }
-        read_on(&self.member, &from).context("assigning partitions")
-    }
-
-    /// Takes the commands that are there: while one batch is committed, the next one gathers.
-    fn gather(&mut self) -> anyhow::Result<Vec<Wish>> {
-        let (mut wishes, mut bytes) = (Vec::new(), 0);
-        loop {
-            let wait = Duration::from_millis(if wishes.is_empty() { 100 } else { 0 });
-            let message = self.member.poll(wait);
-            let changes = self.member.context().changes();
-            if !changes.is_empty() {
-                drop(message);
-                self.rebalanced(changes)?;
-                return Ok(Vec::new());
-            }
-            match message {
-                Some(Ok(message)) => {
-                    self.silence.record(READING);
-                    bytes += message.payload_len();
-                    wishes.push(Wish::read(&self.around.decoder, &message)?);
-                }
-                Some(Err(error)) => passing(error, &self.silence)?,
-                None => return Ok(wishes),
-            }
-            if wishes.len() >= self.most || bytes >= BATCH_BYTES {
-                return Ok(wishes);
-            }
-        }
+        self.lanes.start(&self.owned, self.paused || self.rest_until.is_some())
     }
 
     fn rebalanced(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
@@ -217,12 +180,14 @@ impl<'a> Worker<'a> {
         let at = now();
         observe_wait(&wishes, at);
         let found = wishes.len();
+        let bulk = wishes.iter().filter(|wish| wish.lane == Lane::Bulk).count();
         let ready = load::ready(self.around, &mut self.owned, wishes);
         stage("load", polled);
         let blocked = ready.len() < found;
         if !ready.is_empty() {
             self.decide(&ready, at)?;
         }
+        self.lanes.took(bulk, polled.elapsed());
         if blocked {
             self.rest_until = Some(Instant::now() + REST);
             self.start()?;
@@ -269,7 +234,7 @@ impl<'a> Worker<'a> {
             Err(error @ CommitError::Unknown(_)) => {
                 tracing::warn!(%error, "taking the partitions anew");
                 self.waiting.extend(std::mem::take(&mut self.owned).into_keys());
-                read_on(&self.member, &TopicPartitionList::new()).context("letting partitions go")
+                self.start().context("letting partitions go")
             }
         }
     }
@@ -277,7 +242,7 @@ impl<'a> Worker<'a> {
     fn advance(&mut self, wishes: &[Wish]) {
         for wish in wishes {
             if let Some(owned) = self.owned.get_mut(&wish.partition) {
-                owned.next_command = wish.offset + 1;
+                owned.advance(wish.lane, wish.offset + 1);
             }
         }
     }
@@ -308,22 +273,27 @@ impl<'a> Worker<'a> {
 
 /// The group's offsets once `wishes` are decided.
 fn offsets_after(wishes: &[Wish]) -> anyhow::Result<TopicPartitionList> {
-    let next: BTreeMap<i32, i64> =
-        wishes.iter().map(|wish| (wish.partition, wish.offset + 1)).collect();
+    let next: BTreeMap<(Lane, i32), i64> =
+        wishes.iter().map(|wish| ((wish.lane, wish.partition), wish.offset + 1)).collect();
     let mut offsets = TopicPartitionList::new();
-    for (partition, offset) in next {
+    for ((lane, partition), offset) in next {
         let offset = Offset::Offset(offset);
-        offsets.add_partition_offset(CATALOG.commands.name, partition, offset)?;
+        offsets.add_partition_offset(CATALOG.lane(lane).name, partition, offset)?;
     }
     Ok(offsets)
 }
 
+/// How long the first command of each lane and partition has waited.
 fn observe_wait(wishes: &[Wish], at: Timestamp) {
     let mut seen = BTreeSet::new();
-    for wish in wishes.iter().filter(|wish| seen.insert(wish.partition)) {
+    for wish in wishes.iter().filter(|wish| seen.insert((wish.lane, wish.partition))) {
         let waited = u32::try_from(at.0 - wish.appended.0).unwrap_or_default();
-        metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => "command_waited")
+        metrics::histogram!(telemetry::COMMAND_WAITED, "lane" => wish.lane.as_str())
             .record(f64::from(waited) / 1000.0);
+    }
+    for lane in Lane::ALL {
+        let taken = wishes.iter().filter(|wish| wish.lane == lane).count();
+        metrics::counter!(telemetry::COMMANDS, "lane" => lane.as_str()).increment(taken as u64);
     }
 }
 

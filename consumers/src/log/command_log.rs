@@ -6,21 +6,24 @@
 )]
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{FutureProducer, FutureRecord, Producer},
+    producer::{FutureProducer, FutureRecord, Producer, future_producer::DeliveryFuture},
 };
-use schemas::{CATALOG, Codec, CodecError, CommandMessage, Records, Topic};
+use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
 
 use super::{client::Kafka, record::to_kafka};
 
-/// Where a record stands in its topic.
+/// Where a command stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
+    /// The lane.
+    pub lane: Lane,
     /// The partition.
     pub partition: i32,
     /// The offset in it.
@@ -31,7 +34,12 @@ pub struct Position {
 pub struct CommandLog {
     producer: Renewed,
     codec: Arc<Codec>,
-    topic: Topic,
+}
+
+/// A command on its way into the log.
+pub struct Sent {
+    lane: Lane,
+    delivery: DeliveryFuture,
 }
 
 /// A producer, and another one after an error that it does not survive.
@@ -59,32 +67,46 @@ pub enum AppendError {
 }
 
 impl CommandLog {
-    /// Opens the command topic of the catalog.
+    /// Opens the command topics of the catalog.
     ///
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn open(kafka: &Kafka, codec: Arc<Codec>) -> Result<Self, KafkaError> {
-        Ok(Self { producer: Renewed::open(kafka)?, codec, topic: CATALOG.commands })
+        Ok(Self { producer: Renewed::open(kafka)?, codec })
     }
 
-    /// Appends a command, and returns once every in-sync replica has it.
+    /// Appends a command to a lane, and returns once every in-sync replica has it.
     ///
     /// # Errors
     /// [`AppendError`]; only after [`AppendError::TimedOut`] the command may be in the log all
     /// the same.
-    pub async fn append(&self, message: &CommandMessage) -> Result<Position, AppendError> {
+    pub async fn append(
+        &self,
+        lane: Lane,
+        message: &CommandMessage,
+    ) -> Result<Position, AppendError> {
+        self.send(lane, message)?.acknowledged().await
+    }
+
+    /// Begins to append a command: those of one aggregate stand in the log in the order in which
+    /// they were sent.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the command is not in the log then.
+    pub fn send(&self, lane: Lane, message: &CommandMessage) -> Result<Sent, AppendError> {
+        let topic = CATALOG.lane(lane);
         let payload = message.body.encode(&self.codec)?;
         let key = message.origin.aggregate.to_string();
-        let record = FutureRecord::to(self.topic.name)
+        let record = FutureRecord::to(topic.name)
             .key(&key)
             .payload(&payload)
-            .headers(to_kafka(&message.headers(&self.topic)));
+            .headers(to_kafka(&message.headers(&topic)));
         let producer = self.producer.current();
-        let appended = append(&producer, record).await;
-        if appended.is_err() {
+        let delivery = producer.send_result(record).map_err(|(error, _)| {
             self.producer.renew(&producer);
-        }
-        appended
+            refused(error)
+        })?;
+        Ok(Sent { lane, delivery })
     }
 
     /// Waits, at most so long, until everything handed over is acknowledged.
@@ -92,18 +114,6 @@ impl CommandLog {
         if let Err(error) = self.producer.current().flush(wait) {
             tracing::warn!(%error, "commands were still unacknowledged at the end");
         }
-    }
-}
-
-async fn append(
-    producer: &FutureProducer,
-    record: FutureRecord<'_, String, Vec<u8>>,
-) -> Result<Position, AppendError> {
-    let acknowledged = producer.send_result(record).map_err(|(error, _)| refused(error))?;
-    match acknowledged.await {
-        Ok(Ok(delivery)) => Ok(Position { partition: delivery.partition, offset: delivery.offset }),
-        Ok(Err((error, _))) => Err(refused(error)),
-        Err(_) => Err(AppendError::TimedOut),
     }
 }
 
@@ -134,6 +144,35 @@ impl Renewed {
 
     fn lock(&self) -> MutexGuard<'_, Arc<FutureProducer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sent {
+    /// Waits until every in-sync replica has the command.
+    ///
+    /// # Errors
+    /// [`AppendError`]; only after [`AppendError::TimedOut`] the command may be in the log all
+    /// the same.
+    pub async fn acknowledged(self) -> Result<Position, AppendError> {
+        match self.delivery.await {
+            Ok(Ok(delivery)) => Ok(Position {
+                lane: self.lane,
+                partition: delivery.partition,
+                offset: delivery.offset,
+            }),
+            Ok(Err((error, _))) => Err(refused(error)),
+            Err(_) => Err(AppendError::TimedOut),
+        }
+    }
+}
+
+/// As an address names it: `3.1201`, or `bulk.3.1201`.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.lane == Lane::Bulk {
+            write!(f, "{}.", self.lane.as_str())?;
+        }
+        write!(f, "{}.{}", self.partition, self.offset)
     }
 }
 

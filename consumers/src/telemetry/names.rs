@@ -36,6 +36,10 @@ metrics! {
     counter RETRIES = "jangbu_retries_total":
         "Work done again, by `reason`.";
 
+    counter COMMANDS = "jangbu_commands_total":
+        "Commands taken from the log, by `lane` (interactive, bulk).";
+    histogram COMMAND_WAITED = "jangbu_command_waited_seconds":
+        "How long the first command of a batch had been in the log, by `lane`.";
     counter DECISIONS = "jangbu_decisions_total":
         "Commands decided, by `verdict`.";
     counter REJECTIONS = "jangbu_rejections_total":

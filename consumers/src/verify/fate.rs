@@ -15,15 +15,18 @@ use super::history::{Conclusion, History};
 /// What is known of a command.
 #[derive(Default)]
 pub(super) struct Fate {
-    /// Its first offset in the command log.
-    pub(super) asked: Option<i64>,
+    /// Whether it is in the command log.
+    pub(super) asked: bool,
+    /// Whether it is where commands are known to be decided.
+    due: bool,
     pub(super) aggregate: Uuid,
     pub(super) decisions: u32,
     pub(super) events: u32,
     /// Its row in the read model, as the log makes it.
     pub(super) row: Option<CommandStatusRow>,
-    /// What it said, until it is decided again.
-    wish: Option<Box<CommandMessage>>,
+    /// What it said, until it is decided again: which of several bodies under one key came first
+    /// is not known where they came by both lanes.
+    wishes: Vec<CommandMessage>,
     /// The events that deciding again gave and the log has not shown yet.
     expected: VecDeque<Event>,
     last_version: i64,
@@ -32,23 +35,38 @@ pub(super) struct Fate {
 
 impl Fate {
     /// It was asked for; asked again, it is the same command.
-    pub(super) fn ask(&mut self, offset: i64, aggregate: Uuid, wish: Option<CommandMessage>) {
-        if self.asked.is_none() {
-            (self.asked, self.aggregate) = (Some(offset), aggregate);
-            self.wish = wish.map(Box::new);
+    pub(super) fn ask(&mut self, is_due: bool, aggregate: Uuid, wish: Option<CommandMessage>) {
+        if !self.asked {
+            (self.asked, self.aggregate) = (true, aggregate);
         }
+        self.due |= is_due;
+        let is_known = |wish: &CommandMessage| {
+            self.wishes.iter().any(|known| known.origin.body_hash == wish.origin.body_hash)
+        };
+        self.wishes.extend(wish.filter(|wish| !is_known(wish)));
+    }
+
+    /// Whether it may still be undecided.
+    pub(super) fn may_wait(&self) -> bool {
+        self.asked && !self.due
+    }
+
+    /// What was decided, by the hash that the decision carries.
+    fn take_wish(&mut self, body_hash: &str) -> Option<CommandMessage> {
+        let wishes = std::mem::take(&mut self.wishes);
+        wishes.into_iter().find(|wish| wish.origin.body_hash == body_hash)
     }
 
     pub(super) fn take_decision(&mut self, logged: &Logged, aggregate: Uuid) {
         self.decisions += 1;
         self.row = CommandStatus::apply(self.row.take(), logged).ok();
-        if self.asked.is_some() && self.aggregate != aggregate {
+        if self.asked && self.aggregate != aggregate {
             self.fault = Some("was decided for another aggregate");
         }
     }
 
     pub(super) fn take_event(&mut self, logged: &Logged, aggregate: Uuid, version: i64) {
-        if self.asked.is_some() && self.aggregate != aggregate {
+        if self.asked && self.aggregate != aggregate {
             self.fault = Some("has an event of another aggregate");
         }
         if self.events > 0 && version != self.last_version + 1 {
@@ -62,14 +80,14 @@ impl Fate {
     /// Whether deciding again, on the history before `event`, gives it; `None` if that cannot be
     /// said.
     pub(super) fn decides_again(&mut self, event: &EventMessage, before: &History) -> Option<bool> {
-        if let Some(wish) = self.wish.take() {
+        if let Some(wish) = self.take_wish(&event.origin.body_hash) {
             match before.conclude(&wish, event.time) {
                 Ok(events) => self.expected = events.into(),
                 Err(_) => return Some(false),
             }
         } else if self.expected.is_empty() {
             // Either its command is not in the log any more, or it shows more than was concluded.
-            return (self.events > 0 && self.asked.is_some()).then_some(false);
+            return (self.events > 0 && self.asked).then_some(false);
         }
         Some(self.expected.pop_front().is_some_and(|expected| expected == event.body))
     }
@@ -82,7 +100,8 @@ impl Fate {
         on: &History,
     ) -> Option<bool> {
         let verdict = decision.body.verdict;
-        let wish = self.wish.take().filter(|_| verdict != Verdict::Undecodable)?;
+        let wish = self.take_wish(&decision.origin.body_hash);
+        let wish = wish.filter(|_| verdict != Verdict::Undecodable)?;
         Some(match (on.conclude(&wish, decision.time), verdict) {
             (Conclusion::Ok(events), Verdict::Unchanged) => events.is_empty(),
             (Conclusion::Err(code), Verdict::Rejected) => Some(code) == decision.body.code,
@@ -98,7 +117,7 @@ impl Fate {
     /// Why this is not exactly one decision, if it is not.
     pub(super) fn fault(&self) -> Option<&'static str> {
         match (self.asked, self.decisions, self.events) {
-            (None, ..) => Some("was decided and never asked for"),
+            (false, ..) => Some("was decided and never asked for"),
             (_, 0, 0) => Some("has no decision"),
             (_, 1, 0) | (_, 0, 1..) => self.fault,
             _ => Some("has more than one decision"),

@@ -35,15 +35,16 @@ impl Ledger {
         }
     }
 
-    /// All commands come before all decisions, and those before all events.
+    /// All commands come before all decisions, and those before all events. One that `is_due`
+    /// has been decided; the others may wait.
     pub(super) fn take_command(
         &mut self,
         id: CommandId,
         aggregate: Uuid,
-        offset: i64,
+        is_due: bool,
         wish: Option<CommandMessage>,
     ) {
-        self.commands.entry(id).or_default().ask(offset, aggregate, wish);
+        self.commands.entry(id).or_default().ask(is_due, aggregate, wish);
     }
 
     pub(super) fn take_decision(&mut self, logged: &Logged, checks: &mut Checks) {
@@ -98,8 +99,8 @@ impl Ledger {
         }
     }
 
-    /// Checks what can be said only once everything is read; commands from `decided` on may wait.
-    pub(super) fn close(&mut self, decided: i64, checks: &mut Checks) {
+    /// Checks what can be said only once everything is read.
+    pub(super) fn close(&mut self, checks: &mut Checks) {
         for ((aggregate, version), refused) in std::mem::take(&mut self.refused) {
             let known = self.aggregates.get(&aggregate);
             match refused.first() {
@@ -115,11 +116,11 @@ impl Ledger {
             }
         }
         for (id, fate) in &self.commands {
-            self.close_command(*id, fate, decided, checks);
+            self.close_command(*id, fate, checks);
         }
     }
 
-    fn close_command(&self, id: CommandId, fate: &Fate, decided: i64, checks: &mut Checks) {
+    fn close_command(&self, id: CommandId, fate: &Fate, checks: &mut Checks) {
         if fate.decisions > 0 {
             checks.note(Rule::RejectionLeavesNoEvent, fate.events == 0, || {
                 format!("command {id} has a decision without events, and {} events", fate.events)
@@ -129,7 +130,7 @@ impl Ledger {
             let short = || format!("command {id} left fewer events than deciding again gives");
             checks.note(Rule::DecidedAgain, false, short);
         }
-        if fate.asked.is_some_and(|offset| offset >= decided) {
+        if fate.may_wait() {
             return;
         }
         let fault = fate.fault();

@@ -6,7 +6,7 @@ use domain::catalog;
 use projections::Logged;
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
-    CATALOG, CodecError, CommandMessage, HeaderSource, Origin, Records, topic::PARTITIONS,
+    CATALOG, CodecError, CommandMessage, HeaderSource, Lane, Origin, Records, topic::PARTITIONS,
 };
 use uuid::Uuid;
 
@@ -19,8 +19,6 @@ use crate::{
 /// A partition that was read.
 pub(super) struct Passage {
     pub(super) ledger: Ledger,
-    /// Commands before this offset have been decided.
-    pub(super) decided: i64,
     /// The ends of the events and decisions that were read.
     pub(super) events_end: i64,
     pub(super) decisions_end: i64,
@@ -39,17 +37,25 @@ pub(super) fn read(
     partition: i32,
     checks: &mut Checks,
 ) -> anyhow::Result<Passage> {
-    let decided = observer.log.decided()?[usize::try_from(partition)?];
+    let at = usize::try_from(partition)?;
+    let decided =
+        [observer.log.decided(Lane::Interactive)?[at], observer.log.decided(Lane::Bulk)?[at]];
     let decisions = settled(observer, CATALOG.decisions.name, partition)?;
     let events = settled(observer, CATALOG.events.name, partition)?;
-    let commands = observer.log.tail.bounds(CATALOG.commands.name, partition)?;
+    let mut lanes = vec![];
+    for (lane, decided) in Lane::ALL.into_iter().zip(decided) {
+        let topic = CATALOG.lane(lane).name;
+        lanes.push((topic, decided, observer.log.tail.bounds(topic, partition)?));
+    }
     // Nothing was deleted yet, so every decision must have its command.
-    let complete = commands.next == 0;
+    let complete = lanes.iter().all(|(_, _, commands)| commands.next == 0);
     let mut reading = Reading { observer, partition, records: 0 };
     let mut ledger = Ledger::new(partition, complete);
-    reading.read(CATALOG.commands.name, commands, |message| {
-        take_command(&mut ledger, decoder, message)
-    })?;
+    for (topic, decided, commands) in lanes {
+        reading.read(topic, commands, |message| {
+            take_command(&mut ledger, decoder, message, message.offset() < decided)
+        })?;
+    }
     reading.read(CATALOG.decisions.name, decisions, |message| {
         ledger.take_decision(&decoder.logged(message)?, checks);
         Ok(())
@@ -61,7 +67,7 @@ pub(super) fn read(
     })?;
     let records = reading.records;
     let (events_end, decisions_end) = (events.end, decisions.end);
-    Ok(Passage { ledger, decided, events_end, decisions_end, records })
+    Ok(Passage { ledger, events_end, decisions_end, records })
 }
 
 /// The bounds of a topic, once what was open when it was asked is settled.
@@ -71,11 +77,13 @@ fn settled(observer: &Observer, topic: &str, partition: i32) -> anyhow::Result<B
     observer.log.tail.bounds(topic, partition)
 }
 
-/// A command whose headers say whose it is gets a decision, even if the rest cannot be read.
+/// A command whose headers say whose it is gets a decision, even if the rest cannot be read; one
+/// that `is_due` has it.
 fn take_command(
     ledger: &mut Ledger,
     decoder: &Decoder,
     message: &BorrowedMessage<'_>,
+    is_due: bool,
 ) -> anyhow::Result<()> {
     let headers = MessageHeaders(message);
     let Some(key) = key_of(message) else { return Ok(()) };
@@ -85,7 +93,7 @@ fn take_command(
         opened => opened.and_then(|frame| catalog::Command::decode(&frame)).ok().flatten(),
     };
     let wish = body.and_then(|body| CommandMessage::read(&headers, key, body).ok());
-    ledger.take_command(origin.command, origin.aggregate, message.offset(), wish);
+    ledger.take_command(origin.command, origin.aggregate, is_due, wish);
     Ok(())
 }
 

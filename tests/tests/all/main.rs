@@ -10,6 +10,7 @@
 
 mod bad_requests;
 mod breaking;
+mod bulk;
 mod catalog;
 mod contract;
 mod described;
@@ -108,9 +109,13 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers described::the_page_of_examples_is_true),
         trial!(on_servers described::every_answer_is_as_described),
         trial!(on_servers described::a_key_that_asks_too_often_is_told_so),
+        trial!(on_servers bulk::each_line_is_answered_as_its_own_endpoint_would),
+        trial!(on_servers bulk::a_stream_is_bounded_and_need_not_be_waited_for),
+        trial!(on_servers bulk::a_file_sent_again_adds_nothing),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
+        trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),

@@ -1,0 +1,209 @@
+//! The two lanes that commands come by, and how much of each goes into one transaction.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
+use schemas::{CATALOG, Lane};
+
+use super::{Surroundings, batch::Owned, wish::Wish};
+use crate::log::{
+    Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, passing, read_on,
+};
+
+/// How much of the log one batch may hold in memory.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Whoever sent a command by the interactive lane within this time will soon send the next.
+const LATELY: Duration = Duration::from_secs(5);
+
+/// How long whoever waits may wait for a transaction that holds bulk commands: where they take
+/// longer, the next one holds fewer, though never fewer than these.
+const FOR_BULK: Duration = Duration::from_millis(25);
+const LEAST: usize = 10;
+
+/// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
+/// command lie unseen, where bulk commands came lately and where not.
+const BULK_SEEN_IN: Duration = Duration::from_millis(1);
+const BULK_FOUND_IN: Duration = Duration::from_millis(20);
+
+/// Reads both lanes of the partitions that this worker owns.
+///
+/// Only the interactive lane is subscribed, since two subscriptions can end up with two owners.
+/// Each lane has a consumer of its own: what librdkafka has fetched is served in the order in
+/// which it came, so in one queue an import would stand before whoever waits.
+pub(super) struct Lanes {
+    member: Member,
+    bulk: BaseConsumer,
+    share: Share,
+    interactive_at: Option<Instant>,
+    bulk_at: Option<Instant>,
+    silence: Silence,
+}
+
+/// What was gathered.
+pub(super) enum Gathered {
+    /// Commands: the interactive ones first, each lane in the order of its log.
+    Wishes(Vec<Wish>),
+    /// Others own now what was read.
+    Rebalanced(Vec<Change>),
+}
+
+impl Lanes {
+    /// Joins the group of the handlers.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub(super) fn join(around: &Surroundings) -> anyhow::Result<Self> {
+        let group = group_of_handler(CATALOG.name);
+        let member: Member =
+            around.kafka.member(&group).create_with_context(Ownership::default())?;
+        member.subscribe(&[CATALOG.commands.name])?;
+        // librdkafka assigns nothing to a consumer without a group; this one never joins it.
+        let bulk = around.kafka.consumer().set("group.id", &group).create()?;
+        let share = Share::new(around.bulk_share, around.bulk_max);
+        Ok(Self {
+            member,
+            bulk,
+            share,
+            interactive_at: None,
+            bulk_at: None,
+            silence: Silence::default(),
+        })
+    }
+
+    /// Reads on exactly where the last committed decision of each lane ended; nothing comes while
+    /// it is to `hold`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the assignment.
+    pub(super) fn start(&self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
+        let from = |lane| if hold { Ok(TopicPartitionList::new()) } else { positions(owned, lane) };
+        read_on(&self.member, &from(Lane::Interactive)?).context("assigning partitions")?;
+        self.bulk.assign(&from(Lane::Bulk)?).context("assigning partitions of the bulk lane")
+    }
+
+    /// Whether the group is left for good: see [`is_stranded`].
+    pub(super) fn are_stranded(&self) -> bool {
+        is_stranded(&self.member, CATALOG.commands.name)
+    }
+
+    /// Takes the commands that are there: while one batch is committed, the next one gathers.
+    ///
+    /// # Errors
+    /// When the position is outside the log, or the registry does not answer.
+    pub(super) fn gather(
+        &mut self,
+        around: &Surroundings,
+        most: usize,
+    ) -> anyhow::Result<Gathered> {
+        let mut batch = Filling { around, silence: &self.silence, wishes: vec![], bytes: 0 };
+        let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
+        let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };
+        loop {
+            let wait = if batch.wishes.is_empty() { patience } else { Duration::ZERO };
+            let message = self.member.poll(wait);
+            let changes = self.member.context().changes();
+            if !changes.is_empty() {
+                drop(message);
+                self.bulk.unassign()?;
+                return Ok(Gathered::Rebalanced(changes));
+            }
+            if !batch.take(Lane::Interactive, message)? || !batch.has_room(most) {
+                break;
+            }
+        }
+        let interactive = batch.wishes.len();
+        if interactive > 0 {
+            self.interactive_at = Some(Instant::now());
+        }
+        let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
+        let most = most.min(interactive + self.share.now(is_busy));
+        while batch.has_room(most) && batch.take(Lane::Bulk, self.bulk.poll(Duration::ZERO))? {}
+        if batch.wishes.len() > interactive {
+            self.bulk_at = Some(Instant::now());
+        }
+        Ok(Gathered::Wishes(batch.wishes))
+    }
+
+    /// Notes how long it took to decide and commit a batch with so many bulk commands.
+    pub(super) fn took(&mut self, bulk: usize, time: Duration) {
+        self.share.took(bulk, time);
+    }
+}
+
+/// How many bulk commands a transaction may hold: whoever sends an interactive command while it is
+/// open waits for all of it.
+struct Share {
+    now: usize,
+    most: usize,
+    alone: usize,
+}
+
+impl Share {
+    /// At most `most` while interactive commands come, and `alone` while none do.
+    fn new(most: usize, alone: usize) -> Self {
+        let most = most.max(LEAST);
+        Self { now: most, most, alone: alone.max(most) }
+    }
+
+    fn now(&self, is_busy: bool) -> usize {
+        if is_busy { self.now } else { self.alone }
+    }
+
+    /// Halved where it took too long, and grown slowly where it was used up in time.
+    fn took(&mut self, bulk: usize, time: Duration) {
+        if bulk == 0 || bulk > self.now {
+            return;
+        }
+        if time > FOR_BULK {
+            self.now = (self.now / 2).max(LEAST);
+        } else if bulk == self.now {
+            self.now = (self.now + LEAST).min(self.most);
+        }
+    }
+}
+
+/// A batch in the making.
+struct Filling<'a> {
+    around: &'a Surroundings,
+    silence: &'a Silence,
+    wishes: Vec<Wish>,
+    bytes: usize,
+}
+
+impl Filling<'_> {
+    fn has_room(&self, most: usize) -> bool {
+        self.wishes.len() < most && self.bytes < BATCH_BYTES
+    }
+
+    /// Takes what a poll brought; false when it brought nothing.
+    fn take(
+        &mut self,
+        lane: Lane,
+        message: Option<rdkafka::error::KafkaResult<rdkafka::message::BorrowedMessage<'_>>>,
+    ) -> anyhow::Result<bool> {
+        match message {
+            Some(Ok(message)) => {
+                self.silence.record(READING);
+                self.bytes += message.payload_len();
+                self.wishes.push(Wish::read(&self.around.decoder, lane, &message)?);
+            }
+            Some(Err(error)) => passing(error, self.silence)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn positions(owned: &Owned, lane: Lane) -> anyhow::Result<TopicPartitionList> {
+    let mut from = TopicPartitionList::new();
+    for (partition, owned) in owned {
+        let offset = Offset::Offset(owned.next_command(lane));
+        from.add_partition_offset(CATALOG.lane(lane).name, *partition, offset)?;
+    }
+    Ok(from)
+}
