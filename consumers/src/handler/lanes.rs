@@ -11,7 +11,8 @@ use schemas::{CATALOG, Lane};
 
 use super::{Surroundings, batch::Owned, wish::Wish};
 use crate::log::{
-    Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, passing, read_on,
+    Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, native, passing,
+    read_on,
 };
 
 /// How much of the log one batch may hold in memory.
@@ -100,6 +101,11 @@ impl Lanes {
         around: &Surroundings,
         most: usize,
     ) -> anyhow::Result<Gathered> {
+        let bootstrap = &around.kafka.bootstrap;
+        self.silence.break_with(|| {
+            native::show_brokers(self.member.client(), bootstrap);
+            native::show_brokers(self.bulk.client(), bootstrap);
+        });
         let mut batch = Filling { around, silence: &self.silence, wishes: vec![], bytes: 0 };
         let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
         let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };

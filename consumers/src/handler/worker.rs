@@ -160,6 +160,8 @@ impl<'a> Worker<'a> {
                     tracing::info!(?partitions, generation, "partitions assigned");
                     self.membership = Some(membership);
                     self.waiting = partitions;
+                    // Nobody hears whether outcomes arrive; after an outage the old one may be deaf.
+                    self.replier = Replier::new(&self.around.kafka)?;
                 }
                 Change::Assigned(_, None) => bail!("assigned partitions without a generation"),
                 Change::Revoked => {

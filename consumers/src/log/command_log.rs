@@ -8,7 +8,8 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -17,7 +18,10 @@ use rdkafka::{
 };
 use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
 
-use super::{client::Kafka, record::to_kafka};
+use super::{client::Kafka, native, record::to_kafka};
+
+/// How often a producer that reaches nobody is shown the brokers, at most.
+const SHOWN_FOR: Duration = Duration::from_secs(5);
 
 /// Where a command stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +36,13 @@ pub struct Position {
 
 /// Accepts commands: what it has appended survives the loss of this process.
 pub struct CommandLog {
-    producer: Renewed,
+    producer: Arc<Renewed>,
     codec: Arc<Codec>,
 }
 
 /// A command on its way into the log.
 pub struct Sent {
+    producer: Arc<Renewed>,
     lane: Lane,
     delivery: DeliveryFuture,
 }
@@ -46,6 +51,8 @@ pub struct Sent {
 struct Renewed {
     kafka: Kafka,
     producer: Mutex<Arc<FutureProducer>>,
+    /// When it was shown the brokers.
+    shown: Mutex<Option<Instant>>,
 }
 
 /// A command was not accepted, or it is not known whether it was.
@@ -72,7 +79,7 @@ impl CommandLog {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn open(kafka: &Kafka, codec: Arc<Codec>) -> Result<Self, KafkaError> {
-        Ok(Self { producer: Renewed::open(kafka)?, codec })
+        Ok(Self { producer: Arc::new(Renewed::open(kafka)?), codec })
     }
 
     /// Appends a command to a lane, and returns once every in-sync replica has it.
@@ -106,7 +113,7 @@ impl CommandLog {
             self.producer.renew(&producer);
             refused(error)
         })?;
-        Ok(Sent { lane, delivery })
+        Ok(Sent { producer: self.producer.clone(), lane, delivery })
     }
 
     /// Waits, at most so long, until everything handed over is acknowledged.
@@ -120,7 +127,7 @@ impl CommandLog {
 impl Renewed {
     fn open(kafka: &Kafka) -> Result<Self, KafkaError> {
         let producer = Mutex::new(Arc::new(kafka.command_producer().create()?));
-        Ok(Self { kafka: kafka.clone(), producer })
+        Ok(Self { kafka: kafka.clone(), producer, shown: Mutex::default() })
     }
 
     fn current(&self) -> Arc<FutureProducer> {
@@ -142,6 +149,17 @@ impl Renewed {
         }
     }
 
+    /// On a thread of its own, since it blocks; not for each of the many commands that fail at once.
+    fn show_brokers(&self) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.is_some_and(|shown| shown.elapsed() < SHOWN_FOR) {
+            return;
+        }
+        *shown = Some(Instant::now());
+        let (producer, bootstrap) = (self.current(), self.kafka.bootstrap.clone());
+        thread::spawn(move || native::show_brokers(producer.client(), &bootstrap));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arc<FutureProducer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,7 +178,10 @@ impl Sent {
                 partition: delivery.partition,
                 offset: delivery.offset,
             }),
-            Ok(Err((error, _))) => Err(refused(error)),
+            Ok(Err((error, _))) => {
+                self.producer.show_brokers();
+                Err(refused(error))
+            }
             Err(_) => Err(AppendError::TimedOut),
         }
     }

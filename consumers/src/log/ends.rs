@@ -18,7 +18,7 @@ use rdkafka::{
 use schemas::Topic;
 use tokio::sync::watch;
 
-use super::client::Kafka;
+use super::{client::Kafka, native};
 use crate::shutdown::Shutdown;
 
 /// The first and last stable offsets of some topics, refreshed every so often, and when asked to.
@@ -54,9 +54,13 @@ impl Ends {
         let looked = Arc::new(watch::Sender::new(None));
         let ends = Self { bounds: Arc::default(), looked, wake };
         let (watched, topics) = (ends.clone(), topics.to_vec());
+        let bootstrap = kafka.bootstrap.clone();
         let run = move || {
             while !shutdown.requested() {
-                watched.refresh(&client, &topics);
+                if let Err(error) = watched.refresh(&client, &topics) {
+                    tracing::debug!(%error, "no ends");
+                    native::show_brokers(client.client(), &bootstrap);
+                }
                 // A wish or the time: both mean the next look.
                 let _ = woken.recv_timeout(every);
             }
@@ -98,13 +102,10 @@ impl Ends {
         Some(if gap <= 1 { 0 } else { gap })
     }
 
-    fn refresh(&self, client: &BaseConsumer, topics: &[Topic]) {
+    fn refresh(&self, client: &BaseConsumer, topics: &[Topic]) -> Result<(), KafkaError> {
         let asked = Instant::now();
-        let (starts, ends) =
-            match (all(client, topics, Offset::Beginning), all(client, topics, Offset::End)) {
-                (Ok(starts), Ok(ends)) => (starts, ends),
-                (Err(error), _) | (_, Err(error)) => return tracing::debug!(%error, "no ends"),
-            };
+        let starts = all(client, topics, Offset::Beginning)?;
+        let ends = all(client, topics, Offset::End)?;
         for (topic, partition) in each(topics) {
             let at = |list: &TopicPartitionList| {
                 let found = list.find_partition(topic.name, partition)?;
@@ -116,6 +117,7 @@ impl Ends {
             }
         }
         self.looked.send_replace(Some(asked));
+        Ok(())
     }
 }
 

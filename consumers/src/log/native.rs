@@ -1,10 +1,15 @@
 //! What librdkafka offers and rdkafka hides. The only unsafe code of this room.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::{
+    ffi::{CStr, CString},
+    net::{TcpStream, ToSocketAddrs as _},
+    time::Duration,
+};
 
 use rdkafka::{
     bindings as sys,
+    client::{Client, ClientContext},
     consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata},
 };
 
@@ -45,6 +50,29 @@ fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
     }
 }
 
+/// Tells a client again where the brokers are, if it does not find them although they are there.
+///
+/// A lone broker that starts may answer a question for metadata with no broker at all. librdkafka
+/// then forgets those that it knew, the bootstrap servers among them, and never asks again (its
+/// issue 5301). Blocks for about a second where the brokers are away.
+pub fn show_brokers<C: ClientContext>(client: &Client<C>, bootstrap: &str) {
+    let finds_them = client.fetch_metadata(None, Duration::from_secs(1)).is_ok();
+    if finds_them || !bootstrap.split(',').any(is_there) {
+        return;
+    }
+    let Ok(servers) = CString::new(bootstrap) else { return };
+    tracing::warn!("a client has forgotten all brokers: they are shown to it again");
+    // SAFETY: the client outlives the call, and the text is copied.
+    unsafe { sys::rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
+}
+
+fn is_there(server: &str) -> bool {
+    let addresses = server.trim().to_socket_addrs().into_iter().flatten();
+    addresses
+        .into_iter()
+        .any(|at| TcpStream::connect_timeout(&at, Duration::from_millis(300)).is_ok())
+}
+
 /// The ids that the cluster gave `topics`, as base64 text, in their order: a topic that was
 /// deleted and made anew has another one.
 ///
@@ -57,7 +85,7 @@ pub fn topic_ids<C: ConsumerContext>(
 ) -> Result<Vec<String>, String> {
     let names = topics
         .iter()
-        .map(|topic| std::ffi::CString::new(*topic).map_err(|error| error.to_string()))
+        .map(|topic| CString::new(*topic).map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let client = consumer.client().native_ptr();
@@ -129,7 +157,7 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
 
 /// Does to a producer what an error does that its idempotence does not survive.
 #[cfg(test)]
-pub(crate) fn fail_for_good<C: rdkafka::ClientContext>(client: &rdkafka::client::Client<C>) {
+pub(crate) fn fail_for_good<C: ClientContext>(client: &Client<C>) {
     let error = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     // SAFETY: the client outlives the call, and the text is copied.
     unsafe { sys::rd_kafka_test_fatal_error(client.native_ptr(), error, c"a test".as_ptr()) };

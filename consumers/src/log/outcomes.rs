@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use schemas::{OUTCOMES, Outcome, Records};
 
-use super::{client::Kafka, reader::lost_position, record::Decoder, silence::Silence};
+use super::{client::Kafka, native, reader::lost_position, record::Decoder, silence::Silence};
 use crate::shutdown::Shutdown;
 
 /// What is told of while the log does not answer.
@@ -35,11 +35,12 @@ pub fn follow(
         .fetch_watermarks(OUTCOMES.name, partition, Duration::from_secs(10))
         .with_context(|| format!("reading the end of {} {partition}", OUTCOMES.name))?;
     assign(&consumer, partition, end)?;
+    let bootstrap = kafka.bootstrap.clone();
     let run = move || {
         let silence = Silence::default();
         while !shutdown.requested() {
             match consumer.poll(Duration::from_millis(100)) {
-                None => {}
+                None => silence.break_with(|| native::show_brokers(consumer.client(), &bootstrap)),
                 Some(Ok(message)) => {
                     silence.record(READING);
                     match read(&decoder, message.payload().unwrap_or_default()) {

@@ -131,6 +131,8 @@ impl Reader {
     /// When the position is outside the log, or the registry does not answer: whoever reads must
     /// start again from its checkpoint.
     pub fn poll(&mut self, most: usize, wait: Duration) -> anyhow::Result<Polled> {
+        let show = || native::show_brokers(self.member.client(), &self.kafka.bootstrap);
+        self.silence.break_with(show);
         self.come_back()?;
         let deadline = Instant::now() + wait;
         let (mut records, mut bytes) = (Vec::new(), 0);

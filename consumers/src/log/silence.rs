@@ -8,6 +8,8 @@ use std::{
 
 /// How often the same silence is told of, at most.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How often a client that hears nothing is shown the brokers.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one reader has told of its errors. librdkafka repeats them many times a second for as long
 /// as a broker is away.
@@ -15,6 +17,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Silence {
     told: Cell<Option<Instant>>,
     lasts: Cell<bool>,
+    looked: Cell<Option<Instant>>,
 }
 
 impl Silence {
@@ -29,6 +32,16 @@ impl Silence {
     pub(crate) fn record(&self, what: &str) {
         if self.lasts.replace(false) {
             tracing::info!("{what}: records come again");
+        }
+    }
+
+    /// Calls `show` every so often for as long as the silence lasts: see
+    /// [`super::native::show_brokers`].
+    pub(crate) fn break_with(&self, show: impl FnOnce()) {
+        let rests = self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK);
+        if self.lasts.get() && !rests {
+            show();
+            self.looked.set(Some(Instant::now()));
         }
     }
 

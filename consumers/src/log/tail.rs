@@ -14,7 +14,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-use super::{client::Kafka, reader::lost_position};
+use super::{client::Kafka, native, reader::lost_position};
 
 /// How long one question to a broker may take.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -24,6 +24,7 @@ pub struct Tail {
     committed: BaseConsumer,
     uncommitted: BaseConsumer,
     group: String,
+    bootstrap: String,
 }
 
 /// A stretch of one partition: from `next` up to, but without, `end`.
@@ -57,7 +58,8 @@ impl Tail {
         settings.set("group.id", group).set("enable.partition.eof", "true");
         let committed = settings.create()?;
         let uncommitted = kafka.asking("read_uncommitted").create()?;
-        Ok(Self { committed, uncommitted, group: group.to_owned() })
+        let (group, bootstrap) = (group.to_owned(), kafka.bootstrap.clone());
+        Ok(Self { committed, uncommitted, group, bootstrap })
     }
 
     /// The group's committed offset of each partition, once no open transaction may still move it.
@@ -83,6 +85,7 @@ impl Tail {
                 Ok(offsets) => return self.all_set(topic, partitions, offsets),
                 Err(error) if Instant::now() < deadline => {
                     tracing::info!(%error, topic, "waiting for stable offsets");
+                    native::show_brokers(self.committed.client(), &self.bootstrap);
                     pause(50);
                 }
                 Err(error) => return Err(error).context("asking for the group's offsets"),
@@ -103,13 +106,22 @@ impl Tail {
         bail!("{group} has no offset on {topic} {partition}; run `jangbu topics apply`")
     }
 
+    fn watermarks(
+        &self,
+        client: &BaseConsumer,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(i64, i64), KafkaError> {
+        let answer = client.fetch_watermarks(topic, partition, ANSWER);
+        answer.inspect_err(|_| native::show_brokers(client.client(), &self.bootstrap))
+    }
+
     /// The high watermark: the offset after the last record, committed or not.
     ///
     /// # Errors
     /// When the broker does not answer.
     pub fn high_watermark(&self, topic: &str, partition: i32) -> anyhow::Result<i64> {
-        let (_, high) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER)?;
-        Ok(high)
+        Ok(self.watermarks(&self.uncommitted, topic, partition)?.1)
     }
 
     /// The log as readers may see it: from its first record to its last stable offset.
@@ -117,7 +129,7 @@ impl Tail {
     /// # Errors
     /// When the broker does not answer.
     pub fn bounds(&self, topic: &str, partition: i32) -> anyhow::Result<Bounds> {
-        let bounds = self.committed.fetch_watermarks(topic, partition, ANSWER);
+        let bounds = self.watermarks(&self.committed, topic, partition);
         let (next, end) = bounds.with_context(|| format!("the bounds of {topic} {partition}"))?;
         Ok(Bounds { next, end })
     }
@@ -134,7 +146,7 @@ impl Tail {
         deadline: Instant,
     ) -> anyhow::Result<()> {
         loop {
-            let (_, stable) = self.committed.fetch_watermarks(topic, partition, ANSWER)?;
+            let (_, stable) = self.watermarks(&self.committed, topic, partition)?;
             if stable >= offset {
                 return Ok(());
             }
