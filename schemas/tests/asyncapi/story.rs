@@ -1,11 +1,11 @@
-//! What happens to one partner, one brand, one category tree and one product: the real values
-//! behind every example.
+//! What happens to one partner, brand, category tree and product, and to the synonyms of their mall:
+//! the real values behind every example.
 
 use std::collections::BTreeMap;
 
 use domain::{
     Aggregate as _, CategoriesId, CommandId, MallId, ProductId, RecordEnum, RecordReader, Refusal,
-    SkuId, Timestamp, catalog, id::derive,
+    SkuId, SynonymsId, Timestamp, catalog, id::derive,
 };
 use schemas::{
     CATALOG, CommandMessage, Decision, DecisionMessage, EventMessage, Headers, Origin, Outcome,
@@ -70,6 +70,7 @@ fn key_of(kind: &str) -> Uuid {
         "partner" => "01970000-0000-7000-8000-00000000a001",
         "brand" => "01970000-0000-7000-8000-00000000b001",
         "product" => "01970000-0000-7000-8000-00000000d001",
+        "synonyms" => return SynonymsId::of(&mall()).0,
         _ => return CategoriesId::of(&mall()).0,
     };
     text.parse().unwrap()
