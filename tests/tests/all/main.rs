@@ -52,6 +52,13 @@ macro_rules! trial {
 
 /// In the order in which they are worth knowing; what breaks the log on purpose comes last.
 fn tests() -> Vec<Trial> {
+    let mut tests = of_the_sources();
+    tests.extend(of_one_piece());
+    tests.extend(of_the_whole());
+    tests
+}
+
+fn of_the_sources() -> Vec<Trial> {
     vec![
         trial!(on_paper tidy::crates_use_only_what_stands_left_of_them),
         trial!(on_paper tidy::each_technology_has_one_crate),
@@ -66,6 +73,11 @@ fn tests() -> Vec<Trial> {
         trial!(on_paper described::the_description_is_openapi),
         trial!(on_paper breaking::a_released_client_still_understands_the_api),
         trial!(on_paper breaking::what_would_break_a_client_is_seen),
+    ]
+}
+
+fn of_one_piece() -> Vec<Trial> {
+    vec![
         trial!(on_servers contract::applying_topics_again_changes_nothing),
         trial!(on_servers contract::the_api_describes_itself),
         trial!(on_servers contract::the_registry_refuses_what_would_break_a_reader),
@@ -83,6 +95,11 @@ fn tests() -> Vec<Trial> {
         trial!(on_servers search::a_refused_document_leaves_the_others_alone),
         trial!(on_servers search::an_index_keeps_its_source_and_its_alias),
         trial!(on_servers search::a_look_given_up_leaves_no_old_moment),
+    ]
+}
+
+fn of_the_whole() -> Vec<Trial> {
+    vec![
         trial!(on_servers thread::a_product_goes_all_the_way),
         trial!(on_servers thread::a_change_may_name_the_version_it_means),
         trial!(on_servers thread::a_refusal_says_what_to_mend),
