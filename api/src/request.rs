@@ -104,17 +104,21 @@ fn plain(text: &str) -> String {
     }
     let (_, fault) = text.split_once("query string: ").unwrap_or_default();
     match fault.split_once(": ") {
-        Some((name, _)) => format!("the parameter `{name}` is not {}", expected(name)),
+        Some((name, told)) => match expected(name) {
+            Some(expected) => format!("the parameter `{name}` is not {expected}"),
+            None => format!("the parameter `{name}`: {told}"),
+        },
         None => "the query cannot be read: it is name=value, with & between them".to_owned(),
     }
 }
 
-/// What a parameter holds.
-fn expected(name: &str) -> &'static str {
+/// What a parameter holds; none where its own words say it.
+fn expected(name: &str) -> Option<&'static str> {
     match name {
-        "limit" => "a whole number, 1 to 100",
-        "after" => "the `next` of the page before",
-        _ => "a UUID such as 0190d5a2-7e1c-7cc0-9b3e-0c8f3f4f9a10",
+        "limit" => Some("a whole number, 1 to 100"),
+        "after" => Some("the `next` of the page before"),
+        _ if name.ends_with("_id") => Some("a UUID such as 0190d5a2-7e1c-7cc0-9b3e-0c8f3f4f9a10"),
+        _ => None,
     }
 }
 
@@ -135,6 +139,8 @@ mod tests {
         limit: Option<u32>,
         #[allow(dead_code, reason = "only read")]
         partner_id: Option<Uuid>,
+        #[allow(dead_code, reason = "only read")]
+        is_new: Option<bool>,
     }
 
     async fn told(query: &str) -> String {
@@ -156,11 +162,12 @@ mod tests {
         assert!(
             told("q=a&partner_id=7").await.starts_with("the parameter `partner_id` is not a UUID")
         );
+        assert!(told("q=a&is_new=perhaps").await.starts_with("the parameter `is_new`: "));
         assert_eq!(told("limit=3").await, "the parameter `q` is missing");
         assert_eq!(told("q=a&q=b").await, "the parameter `q` is given twice");
         assert_eq!(
             told("q=a&colour=red").await,
-            "there is no parameter `colour`; there is `q`, `limit`, `partner_id`"
+            "there is no parameter `colour`; there is `q`, `limit`, `partner_id`, `is_new`"
         );
     }
 }
