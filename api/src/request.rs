@@ -30,7 +30,7 @@ where
         // The mall is any text here; what can be wrong is the id behind it.
         let params = RawPathParams::from_request_parts(parts, state).await?;
         let name = params.iter().last().map_or("id", |(name, _)| name);
-        Err(ApiError::MalformedRequest(format!("`{name}` in the path is not {}", expected(name))))
+        Err(ApiError::MalformedRequest(format!("`{name}` in the path is not {ID}")))
     }
 }
 
@@ -112,12 +112,15 @@ fn plain(text: &str) -> String {
     }
 }
 
+/// What every id is.
+const ID: &str = "a UUID such as 0190d5a2-7e1c-7cc0-9b3e-0c8f3f4f9a10";
+
 /// What a parameter holds; none where its own words say it.
 fn expected(name: &str) -> Option<&'static str> {
     match name {
         "limit" => Some("a whole number, 1 to 100"),
         "after" => Some("the `next` of the page before"),
-        _ if name.ends_with("_id") => Some("a UUID such as 0190d5a2-7e1c-7cc0-9b3e-0c8f3f4f9a10"),
+        _ if name.ends_with("_id") => Some(ID),
         _ => None,
     }
 }
