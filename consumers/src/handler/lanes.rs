@@ -43,6 +43,7 @@ pub(super) struct Lanes {
     interactive_at: Option<Instant>,
     bulk_at: Option<Instant>,
     silence: Silence,
+    bulk_silence: Silence,
 }
 
 /// What was gathered.
@@ -73,6 +74,7 @@ impl Lanes {
             interactive_at: None,
             bulk_at: None,
             silence: Silence::default(),
+            bulk_silence: Silence::default(),
         })
     }
 
@@ -102,11 +104,9 @@ impl Lanes {
         most: usize,
     ) -> anyhow::Result<Gathered> {
         let bootstrap = &around.kafka.bootstrap;
-        self.silence.break_with(|| {
-            native::show_brokers(self.member.client(), bootstrap);
-            native::show_brokers(self.bulk.client(), bootstrap);
-        });
-        let mut batch = Filling { around, silence: &self.silence, wishes: vec![], bytes: 0 };
+        self.silence.break_with(|| native::show_brokers(self.member.client(), bootstrap));
+        self.bulk_silence.break_with(|| native::show_brokers(self.bulk.client(), bootstrap));
+        let mut batch = Filling { around, wishes: vec![], bytes: 0 };
         let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
         let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };
         loop {
@@ -118,7 +118,7 @@ impl Lanes {
                 self.bulk.unassign()?;
                 return Ok(Gathered::Rebalanced(changes));
             }
-            if !batch.take(Lane::Interactive, message)? || !batch.has_room(most) {
+            if !batch.take(Lane::Interactive, &self.silence, message)? || !batch.has_room(most) {
                 break;
             }
         }
@@ -128,7 +128,9 @@ impl Lanes {
         }
         let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
         let most = most.min(interactive + self.share.now(is_busy));
-        while batch.has_room(most) && batch.take(Lane::Bulk, self.bulk.poll(Duration::ZERO))? {}
+        while batch.has_room(most)
+            && batch.take(Lane::Bulk, &self.bulk_silence, self.bulk.poll(Duration::ZERO))?
+        {}
         if batch.wishes.len() > interactive {
             self.bulk_at = Some(Instant::now());
         }
@@ -176,7 +178,6 @@ impl Share {
 /// A batch in the making.
 struct Filling<'a> {
     around: &'a Surroundings,
-    silence: &'a Silence,
     wishes: Vec<Wish>,
     bytes: usize,
 }
@@ -190,15 +191,16 @@ impl Filling<'_> {
     fn take(
         &mut self,
         lane: Lane,
+        silence: &Silence,
         message: Option<rdkafka::error::KafkaResult<rdkafka::message::BorrowedMessage<'_>>>,
     ) -> anyhow::Result<bool> {
         match message {
             Some(Ok(message)) => {
-                self.silence.record(READING);
+                silence.record(READING);
                 self.bytes += message.payload_len();
                 self.wishes.push(Wish::read(&self.around.decoder, lane, &message)?);
             }
-            Some(Err(error)) => passing(error, self.silence)?,
+            Some(Err(error)) => passing(error, silence)?,
             None => return Ok(false),
         }
         Ok(true)

@@ -23,6 +23,7 @@ pub(crate) struct Silence {
 impl Silence {
     /// Notes an error, and tells of it unless it did so a moment ago.
     pub(crate) fn error(&self, error: &dyn Display, what: &str) {
+        self.lasts.set(true);
         if self.is_due(Instant::now()) {
             tracing::warn!(%error, "{what}: no answer; it is tried on and on");
         }
@@ -50,7 +51,6 @@ impl Silence {
             return false;
         }
         self.told.set(Some(now));
-        self.lasts.set(true);
         true
     }
 }
@@ -65,8 +65,15 @@ mod tests {
         let told: Vec<u64> =
             (0..=70).filter(|at| silence.is_due(begin + Duration::from_secs(*at))).collect();
         assert_eq!(told, [0, 30, 60]);
-        assert!(silence.lasts.get());
+    }
+
+    #[test]
+    fn a_silence_that_is_not_told_again_is_one() {
+        let silence = Silence::default();
+        silence.error(&"gone", "reading");
         silence.record("reading");
         assert!(!silence.lasts.get());
+        silence.error(&"gone again", "reading");
+        assert!(silence.lasts.get());
     }
 }
