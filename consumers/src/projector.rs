@@ -109,7 +109,8 @@ fn feed(around: &Surroundings, engine: &Arc<Engine>, shutdown: &Shutdown) {
     }
 }
 
-/// How long the decision of a command can be asked for: longer than any command is kept: as long as the log has one, its status resolves.
+/// How long the decision of a command can be asked for: longer than any command is kept, so that
+/// the status of one that the log still has resolves.
 const KEPT: Duration = Duration::from_secs(9 * 24 * 3600);
 const PIECE: u32 = 500;
 

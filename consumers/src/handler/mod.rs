@@ -1,8 +1,9 @@
 //! The command handler: from the command log to events, exactly once.
 //!
 //! A worker thread owns partitions through one consumer group. It polls what is there, of the
-//! interactive lane first and then a bounded share of the bulk lane, decides on an overlay of the aggregates' states, writes events, decisions and command offsets in one
-//! transaction, and only then takes the overlay as true and tells the outcomes.
+//! interactive lane first and then a bounded share of the bulk lane, decides on an overlay of the
+//! aggregates' states, writes events, decisions and command offsets in one transaction, and only
+//! then takes the overlay as true and tells the outcomes.
 
 mod batch;
 mod lanes;

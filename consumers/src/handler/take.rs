@@ -16,11 +16,11 @@ use crate::log::{Bounds, Tail};
 
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
-/// The order is the proof. First the group's offsets of both lanes, once stable: a predecessor's late commit is
-/// in them, and after it none can succeed, because this generation fences it. Then the ends of the
-/// log, which therefore hold every event it committed. Then the checkpoints: what they cover is in
-/// MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of
-/// them into which a commit can fall unseen.
+/// The order is the proof. First the group's offsets of both lanes, once stable: a predecessor's
+/// late commit is in them, and after it none can succeed, because this generation fences it. Then
+/// the ends of the log, which therefore hold every event it committed. Then the checkpoints: what
+/// they cover is in MySQL, and the rest up to the ends is read here. Any other order leaves a gap
+/// between two of them into which a commit can fall unseen.
 ///
 /// What cannot be taken by itself is left for another time, and does not hold up the rest.
 ///

@@ -73,8 +73,8 @@ pub fn read_on(member: &Member, from: &TopicPartitionList) -> KafkaResult<()> {
     if member.assignment_lost() { Ok(()) } else { member.assign(from) }
 }
 
-/// Whether the member has been outside its group longer than a rebalance takes although the brokers answer
-/// what they are asked of `topic`: only another member will come in.
+/// Whether the member has been outside its group longer than a rebalance takes although the
+/// brokers answer what they are asked of `topic`: only another member will come in.
 pub fn is_stranded(member: &Member, topic: &str) -> bool {
     let outside = member.context().lock().outside;
     if outside.is_none_or(|since| since.elapsed() < OUTSIDE) {
