@@ -26,6 +26,7 @@ use crate::{
 
 mod line;
 mod stream;
+mod turns;
 
 /// The name of a line's shape in the published API.
 pub(crate) const SHAPE: &str = "BulkCommand";

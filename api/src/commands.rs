@@ -48,7 +48,7 @@ struct OfCommand {
 #[into_params(parameter_in = Query)]
 struct StatusQuery {
     /// The command's position in the log, as the Location of its 202 named it.
-    #[param(pattern = "^[0-9]+[.][0-9]{1,18}$", example = "3.1201")]
+    #[param(pattern = "^(bulk[.])?[0-9]+[.][0-9]{1,18}$", example = "3.1201")]
     at: Option<String>,
 }
 

@@ -87,6 +87,8 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// What differs and cannot be mended by this tool.
     pub refusals: Vec<String>,
+    /// What will hurt one day, and only an operator can mend.
+    pub warnings: Vec<String>,
 }
 
 /// Compares, and in [`Mode::Apply`] applies.
@@ -165,6 +167,7 @@ fn confirmed(given: &Given) -> anyhow::Result<bool> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         if self.changes.is_empty() && self.refusals.is_empty() {
             return writeln!(f, "nothing to change");
         }

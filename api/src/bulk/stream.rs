@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
+use consumers::log::AppendError;
 use domain::CommandId;
 use http_body::Frame;
 use schemas::{CommandMessage, Lane, Outcome};
@@ -20,6 +21,7 @@ use tokio::{
 use super::{
     BulkAnswer,
     line::{in_data, read},
+    turns::{Turn, Turns},
 };
 use crate::{
     app::Shared,
@@ -91,7 +93,7 @@ impl Request {
             .zip(text.split(|byte| *byte == b'\n'))
             .filter(|(_, line)| !line.trim_ascii().is_empty())
             .collect();
-        let mut shown = Shown::default();
+        let (mut shown, mut turns) = (Shown::default(), Turns::default());
         for piece in lines.chunks(PIECE) {
             // Whoever went away sends the rest again; what is in the log is decided all the same.
             if self.answers.is_closed() {
@@ -101,11 +103,16 @@ impl Request {
                 piece.iter().for_each(|(line, _)| self.tell(*line, Err(ApiError::TimedOut)));
                 continue;
             }
-            self.take_piece(piece, &mut shown).await;
+            self.take_piece(piece, &mut shown, &mut turns).await;
         }
     }
 
-    async fn take_piece(self: &Arc<Self>, piece: &[(usize, &[u8])], shown: &mut Shown) {
+    async fn take_piece(
+        self: &Arc<Self>,
+        piece: &[(usize, &[u8])],
+        shown: &mut Shown,
+        turns: &mut Turns,
+    ) {
         let mut ready = Vec::with_capacity(piece.len());
         for (line, text) in piece {
             let reply = self.asked.wait.then_some(self.app.reply_partition);
@@ -122,7 +129,17 @@ impl Request {
         }
         let ready = self.without_decided(ready).await;
         for ready in self.without_refused(ready, shown).await {
-            self.send(ready).await;
+            // Once there is room, in the order of the lines: whoever waits for a turn waits for
+            // one that has room already.
+            let Ok(room) = self.in_flight.clone().acquire_owned().await else { return };
+            let turn = turns.of(ready.message.origin.aggregate);
+            let request = self.clone();
+            tokio::spawn(async move {
+                let _room = room;
+                let line = ready.line;
+                let answer = request.send(ready.message, turn).await;
+                request.tell(line, answer);
+            });
         }
     }
 
@@ -170,37 +187,29 @@ impl Request {
         rest
     }
 
-    /// Sends a command, once there is room, in the order of the lines; another task waits for its
-    /// decision.
-    async fn send(self: &Arc<Self>, ready: Ready) {
-        let Ok(room) = self.in_flight.clone().acquire_owned().await else { return };
-        let Ready { line, message } = ready;
+    /// Sends a command when it is its turn, and waits for its decision.
+    async fn send(&self, message: CommandMessage, mut turn: Turn) -> Result<Answer, ApiError> {
         let origin = &message.origin;
+        if !turn.comes().await {
+            return Err(ApiError::LogUnavailable(origin.command));
+        }
         // Registered before it is sent: afterwards the outcome may already have passed.
         let wait = self.asked.wait;
         let waiter = wait.then(|| self.app.waiters.register(origin.command, &origin.body_hash));
-        let sent = match self.app.log.send(Lane::Bulk, &message) {
-            Ok(sent) => sent,
-            Err(error) => return self.tell(line, Err(not_appended(origin.command, error))),
+        let appended = self.app.log.append(Lane::Bulk, &message).await;
+        // What is refused for good keeps nothing from following.
+        if !matches!(appended, Err(AppendError::TimedOut | AppendError::Unavailable(_))) {
+            turn.pass();
+        }
+        let position = appended.map_err(|error| not_appended(origin.command, error))?;
+        let outcome = match waiter {
+            Some(waiter) => waiter.outcome(self.patience()).await,
+            None => None,
         };
-        let request = self.clone();
-        tokio::spawn(async move {
-            let _room = room;
-            let answer = match sent.acknowledged().await {
-                Err(error) => Err(not_appended(message.origin.command, error)),
-                Ok(position) => {
-                    let outcome = match waiter {
-                        Some(waiter) => waiter.outcome(request.patience()).await,
-                        None => None,
-                    };
-                    match outcome {
-                        Some(outcome) => conclude(&message, outcome),
-                        None => Ok(pending(&message.origin, position)),
-                    }
-                }
-            };
-            request.tell(line, answer);
-        });
+        match outcome {
+            Some(outcome) => conclude(&message, outcome),
+            None => Ok(pending(origin, position)),
+        }
     }
 
     fn patience(&self) -> Duration {

@@ -19,6 +19,10 @@ type Admin = AdminClient<DefaultClientContext>;
 
 const WAIT: Duration = Duration::from_secs(15);
 
+/// Days for which brokers should remember the place of a group that is away: longer than any
+/// outage, since whoever has lost his place has to be given it by hand.
+const REMEMBERED_DAYS: i64 = 30;
+
 /// What a topic must be set to. Sizes are written down although they are Kafka's defaults, because
 /// clients are sized by them and a broker's own default must not shorten the history.
 fn settings_of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
@@ -56,6 +60,9 @@ pub(super) async fn compare(
 ) -> anyhow::Result<()> {
     let admin = open(kafka)?;
     let metadata = admin.inner().fetch_metadata(None, WAIT).context("the brokers do not answer")?;
+    if let Some(broker) = metadata.brokers().first() {
+        report.warnings.extend(forgets_groups(&admin, broker.id()).await?);
+    }
     for topic in &TOPICS {
         let settings = settings_of(topic, replication);
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic.name) else {
@@ -72,7 +79,7 @@ pub(super) async fn compare(
                 topic.partitions
             ));
         }
-        let present = describe(&admin, topic.name).await?;
+        let present = describe(&admin, ResourceSpecifier::Topic(topic.name)).await?;
         let differs = |(name, new): (&'static str, String)| {
             let old = present.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
             (old != new).then_some((name, old, new))
@@ -115,7 +122,7 @@ async fn configure(
     topic: &str,
     settings: &[(&str, String, String)],
 ) -> anyhow::Result<()> {
-    let present = describe(admin, topic).await?;
+    let present = describe(admin, ResourceSpecifier::Topic(topic)).await?;
     let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic));
     for (name, entry) in &present {
         let ours = settings.iter().any(|(changed, _, _)| changed == name);
@@ -134,12 +141,29 @@ async fn configure(
     Ok(())
 }
 
-async fn describe(admin: &Admin, topic: &str) -> anyhow::Result<HashMap<String, ConfigEntry>> {
-    let resource = ResourceSpecifier::Topic(topic);
+async fn describe(
+    admin: &Admin,
+    resource: ResourceSpecifier<'_>,
+) -> anyhow::Result<HashMap<String, ConfigEntry>> {
     let mut found = admin.describe_configs([&resource], &options()).await?;
-    let resource = found.pop().context("no answer")?;
-    let resource = resource.map_err(|code| anyhow!("{topic} cannot be described: {code}"))?;
-    Ok(resource.entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
+    let described = found.pop().context("no answer")?;
+    let described =
+        described.map_err(|code| anyhow!("{resource:?} cannot be described: {code}"))?;
+    Ok(described.entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
+}
+
+/// What is to be said of a broker that forgets too soon where a group stood.
+async fn forgets_groups(admin: &Admin, broker: i32) -> anyhow::Result<Option<String>> {
+    let settings = describe(admin, ResourceSpecifier::Broker(broker)).await?;
+    let minutes = settings.get("offsets.retention.minutes").and_then(|entry| entry.value.as_ref());
+    let days = minutes.and_then(|text| text.parse::<i64>().ok()).map(|minutes| minutes / 1440);
+    let too_soon = days.filter(|days| *days < REMEMBERED_DAYS);
+    Ok(too_soon.map(|days| {
+        format!(
+            "offsets.retention.minutes: after {days} days without a command-handler its group has \
+             lost its place in the log; set it to {REMEMBERED_DAYS} days or more"
+        )
+    }))
 }
 
 /// A new topic takes a moment to reach every broker; offsets of it are refused until then.

@@ -107,6 +107,8 @@ impl Lanes {
         self.silence.break_with(|| native::show_brokers(self.member.client(), bootstrap));
         self.bulk_silence.break_with(|| native::show_brokers(self.bulk.client(), bootstrap));
         let mut batch = Filling { around, wishes: vec![], bytes: 0 };
+        // However many wait interactively, an import goes on.
+        let interactive_most = most.saturating_sub(LEAST).max(1);
         let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
         let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };
         loop {
@@ -118,7 +120,9 @@ impl Lanes {
                 self.bulk.unassign()?;
                 return Ok(Gathered::Rebalanced(changes));
             }
-            if !batch.take(Lane::Interactive, &self.silence, message)? || !batch.has_room(most) {
+            if !batch.take(Lane::Interactive, &self.silence, message)?
+                || !batch.has_room(interactive_most)
+            {
                 break;
             }
         }

@@ -10,6 +10,7 @@ mod lanes;
 mod load;
 mod partition;
 mod reply;
+mod sequence;
 mod take;
 mod wish;
 mod worker;
@@ -53,6 +54,7 @@ struct Surroundings {
     bulk_max: usize,
     cache_max: usize,
     tail_max: usize,
+    offsets_every: Duration,
 }
 
 impl Surroundings {
@@ -76,6 +78,7 @@ pub const USAGE: Usage = Usage {
         "bulk_max",
         "cache_max",
         "tail_max",
+        "offsets_every",
         "snapshot_version",
         "mysql_connections",
         "metrics",
@@ -158,5 +161,6 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
         bulk_max: config.bulk_max,
         cache_max: config.cache_max,
         tail_max: config.tail_max,
+        offsets_every: Duration::from_secs(config.offsets_every),
     })
 }

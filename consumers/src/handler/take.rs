@@ -22,7 +22,8 @@ use crate::log::{Bounds, Tail};
 /// they cover is in MySQL, and the rest up to the ends is read here. Any other order leaves a gap
 /// between two of them into which a commit can fall unseen.
 ///
-/// What cannot be taken by itself is left for another time, and does not hold up the rest.
+/// What cannot be taken by itself, or not within `patience`, is left for another time, and does not
+/// hold up the rest.
 ///
 /// # Errors
 /// When the group's offsets are not to be had within `patience`.
@@ -37,6 +38,10 @@ pub(super) fn take(
     let bulk = tail.committed(CATALOG.bulk.name, partitions, deadline)?;
     let mut owned = Owned::new();
     for ((partition, interactive), bulk) in partitions.iter().zip(interactive).zip(bulk) {
+        // Each may take as long as its questions do, and the group is not served meanwhile.
+        if Instant::now() >= deadline {
+            break;
+        }
         match one(around, tail, *partition, NextCommands { interactive, bulk }, deadline) {
             Ok(taken) => drop(owned.insert(*partition, taken)),
             Err(error) => {

@@ -15,7 +15,9 @@ use super::{
     batch::{Batch, Owned},
     lanes::{Gathered, Lanes},
     load,
+    partition::Partition,
     reply::Replier,
+    sequence::Sequence,
     take,
     wish::Wish,
 };
@@ -65,6 +67,7 @@ struct Worker<'a> {
     writer: TransactionWriter,
     replier: Replier,
     owned: Owned,
+    sequence: Sequence,
     /// Partitions that are ours by the group, but not taken yet.
     waiting: Vec<i32>,
     take_at: Instant,
@@ -72,6 +75,8 @@ struct Worker<'a> {
     /// makes impossible is soon alone.
     most: usize,
     covered_at: Instant,
+    /// When the places in both lanes of all partitions were last committed.
+    offsets_at: Instant,
     /// Until then nothing is decided, because a load or a commit has just failed.
     rest_until: Option<Instant>,
     paused: bool,
@@ -90,10 +95,12 @@ impl<'a> Worker<'a> {
             writer,
             replier: Replier::new(&around.kafka)?,
             owned: Owned::new(),
+            sequence: Sequence::default(),
             waiting: Vec::new(),
             take_at: Instant::now(),
             most: around.batch_max,
             covered_at: Instant::now(),
+            offsets_at: Instant::now(),
             rest_until: None,
             paused: false,
         })
@@ -112,7 +119,7 @@ impl<'a> Worker<'a> {
             self.start()?;
         }
         match self.lanes.gather(self.around, self.most)? {
-            Gathered::Wishes(wishes) if wishes.is_empty() => Ok(()),
+            Gathered::Wishes(wishes) if wishes.is_empty() => self.keep_places(),
             Gathered::Wishes(wishes) => self.work(wishes),
             Gathered::Rebalanced(changes) => self.rebalanced(changes),
         }
@@ -181,8 +188,10 @@ impl<'a> Worker<'a> {
         let polled = Instant::now();
         let at = now();
         observe_wait(&wishes, at);
-        let found = wishes.len();
         let bulk = wishes.iter().filter(|wish| wish.lane == Lane::Bulk).count();
+        let next = |lane, partition| Some(self.owned.get(&partition)?.next_command(lane));
+        let (wishes, again) = self.sequence.follow(wishes, next);
+        let found = wishes.len();
         let ready = load::ready(self.around, &mut self.owned, wishes);
         stage("load", polled);
         let blocked = ready.len() < found;
@@ -192,14 +201,29 @@ impl<'a> Worker<'a> {
         self.lanes.took(bulk, polled.elapsed());
         if blocked {
             self.rest_until = Some(Instant::now() + REST);
-            self.start()?;
+        }
+        if blocked || again { self.start() } else { Ok(()) }
+    }
+
+    /// Commits every place again now and then, even one that nothing moves: the coordinator
+    /// forgets what a group committed long ago of a topic that it does not subscribe to, as the
+    /// bulk lane (`offsets.retention.minutes`).
+    fn keep_places(&mut self) -> anyhow::Result<()> {
+        if self.places_are_due() && !self.owned.is_empty() && self.rest_until.is_none() {
+            self.decide(&[], now())?;
         }
         Ok(())
+    }
+
+    fn places_are_due(&self) -> bool {
+        self.offsets_at.elapsed() >= self.around.offsets_every
     }
 
     fn decide(&mut self, wishes: &[Wish], at: Timestamp) -> anyhow::Result<()> {
         let begun = Instant::now();
         let membership = self.membership.as_ref().context("no partition is owned")?;
+        let keeps_places = self.places_are_due();
+        let places = if keeps_places { places(&self.owned) } else { BTreeMap::new() };
         let mut batch = Batch::new(self.around.decoder.codec(), &mut self.owned, at);
         let mut decided = 0;
         while decided < wishes.len() && batch.records.len() < BATCH_RECORDS {
@@ -207,7 +231,7 @@ impl<'a> Worker<'a> {
             decided += 1;
         }
         let (wishes, rest) = wishes.split_at(decided);
-        let offsets = offsets_after(wishes)?;
+        let offsets = offsets_after(places, wishes)?;
         stage("decide", begun);
         metrics::histogram!(telemetry::BATCH_RECORDS, "stage" => "handler")
             .record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
@@ -219,6 +243,9 @@ impl<'a> Worker<'a> {
             Ok(delivered) => {
                 faults::point("handler.after_commit");
                 self.most = (self.most * 2).min(self.around.batch_max);
+                if keeps_places {
+                    self.offsets_at = Instant::now();
+                }
                 let replies = batch.settle(&delivered);
                 self.advance(wishes);
                 faults::point("handler.before_outcome");
@@ -257,8 +284,8 @@ impl<'a> Worker<'a> {
         }
         self.covered_at = Instant::now();
         load::cover(self.around, &mut self.owned);
-        let pinned: usize = self.owned.values().map(super::partition::Partition::pinned).sum();
-        let cached: usize = self.owned.values().map(super::partition::Partition::cached).sum();
+        let pinned: usize = self.owned.values().map(Partition::pinned).sum();
+        let cached: usize = self.owned.values().map(Partition::cached).sum();
         set_gauge(telemetry::CACHE_PINNED, pinned);
         set_gauge(telemetry::CACHE_ENTRIES, cached);
         let most = self.around.cache_max;
@@ -273,10 +300,19 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The group's offsets once `wishes` are decided.
-fn offsets_after(wishes: &[Wish]) -> anyhow::Result<TopicPartitionList> {
-    let next: BTreeMap<(Lane, i32), i64> =
-        wishes.iter().map(|wish| ((wish.lane, wish.partition), wish.offset + 1)).collect();
+/// By lane and partition, the first command that is not decided.
+type Places = BTreeMap<(Lane, i32), i64>;
+
+fn places(owned: &Owned) -> Places {
+    let lanes = |(at, owned): (&i32, &Partition)| {
+        Lane::ALL.map(|lane| ((lane, *at), owned.next_command(lane)))
+    };
+    owned.iter().flat_map(lanes).collect()
+}
+
+/// The group's offsets once `wishes` are decided, among other `places`.
+fn offsets_after(mut next: Places, wishes: &[Wish]) -> anyhow::Result<TopicPartitionList> {
+    next.extend(wishes.iter().map(|wish| ((wish.lane, wish.partition), wish.offset + 1)));
     let mut offsets = TopicPartitionList::new();
     for ((lane, partition), offset) in next {
         let offset = Offset::Offset(offset);

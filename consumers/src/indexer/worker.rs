@@ -12,7 +12,7 @@ use projections::{
     search::{self, Change, Moved, PROJECTION, Read, Source, TOPICS, Versioned, Written},
 };
 use schemas::CATALOG;
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::{error::Elapsed, timeout_at};
 
 use super::{
     Surroundings,
@@ -33,7 +33,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_millis(100);
 /// Documents that follow a brand's name, written between two batches.
 const SLICE: u32 = 250;
-/// How long MySQL and OpenSearch may take over a batch; well below `max.poll.interval.ms`.
+/// How long MySQL and OpenSearch may take over everything between two polls; well below
+/// `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Failures in a row after which the consumer itself is made anew.
 const PATIENCE: u32 = 20;
@@ -53,6 +54,7 @@ pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<
         owned: BTreeMap::new(),
         failures: 0,
         due: Instant::now(),
+        deadline: Instant::now() + ANSWER,
         again: None,
         fans_out: true,
         progress: Progress::new(around.ends.clone()),
@@ -93,6 +95,8 @@ struct Worker<'a> {
     failures: u32,
     /// When to write next.
     due: Instant,
+    /// When the group is to be served again.
+    deadline: Instant,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
     /// Whether there may be fan-outs of the partitions that are not done.
@@ -102,6 +106,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn turn(&mut self) -> anyhow::Result<()> {
+        self.deadline = Instant::now() + ANSWER;
         if self.again.is_some_and(|at| Instant::now() >= at) {
             self.again = None;
             self.attempt(Self::take)?;
@@ -194,7 +199,7 @@ impl Worker<'_> {
     }
 
     fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
-        self.around.runtime.block_on(async { timeout(ANSWER, answer).await })
+        self.around.runtime.block_on(async { timeout_at(self.deadline.into(), answer).await })
     }
 
     /// Reads on, but not in partitions that are held.

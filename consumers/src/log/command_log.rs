@@ -14,7 +14,7 @@ use std::{
 
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{FutureProducer, FutureRecord, Producer, future_producer::DeliveryFuture},
+    producer::{FutureProducer, FutureRecord, Producer},
 };
 use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
 
@@ -36,15 +36,8 @@ pub struct Position {
 
 /// Accepts commands: what it has appended survives the loss of this process.
 pub struct CommandLog {
-    producer: Arc<Renewed>,
+    producer: Renewed,
     codec: Arc<Codec>,
-}
-
-/// A command on its way into the log.
-pub struct Sent {
-    producer: Arc<Renewed>,
-    lane: Lane,
-    delivery: DeliveryFuture,
 }
 
 /// A producer, and another one after an error that it does not survive.
@@ -79,7 +72,7 @@ impl CommandLog {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn open(kafka: &Kafka, codec: Arc<Codec>) -> Result<Self, KafkaError> {
-        Ok(Self { producer: Arc::new(Renewed::open(kafka)?), codec })
+        Ok(Self { producer: Renewed::open(kafka)?, codec })
     }
 
     /// Appends a command to a lane, and returns once every in-sync replica has it.
@@ -92,15 +85,6 @@ impl CommandLog {
         lane: Lane,
         message: &CommandMessage,
     ) -> Result<Position, AppendError> {
-        self.send(lane, message)?.acknowledged().await
-    }
-
-    /// Begins to append a command: those of one aggregate stand in the log in the order in which
-    /// they were sent.
-    ///
-    /// # Errors
-    /// [`AppendError`]; the command is not in the log then.
-    pub fn send(&self, lane: Lane, message: &CommandMessage) -> Result<Sent, AppendError> {
         let topic = CATALOG.lane(lane);
         let payload = message.body.encode(&self.codec)?;
         let key = message.origin.aggregate.to_string();
@@ -113,7 +97,16 @@ impl CommandLog {
             self.producer.renew(&producer);
             refused(error)
         })?;
-        Ok(Sent { producer: self.producer.clone(), lane, delivery })
+        match delivery.await {
+            Ok(Ok(delivery)) => {
+                Ok(Position { lane, partition: delivery.partition, offset: delivery.offset })
+            }
+            Ok(Err((error, _))) => {
+                self.producer.show_brokers();
+                Err(refused(error))
+            }
+            Err(_) => Err(AppendError::TimedOut),
+        }
     }
 
     /// Waits, at most so long, until everything handed over is acknowledged.
@@ -162,28 +155,6 @@ impl Renewed {
 
     fn lock(&self) -> MutexGuard<'_, Arc<FutureProducer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sent {
-    /// Waits until every in-sync replica has the command.
-    ///
-    /// # Errors
-    /// [`AppendError`]; only after [`AppendError::TimedOut`] the command may be in the log all
-    /// the same.
-    pub async fn acknowledged(self) -> Result<Position, AppendError> {
-        match self.delivery.await {
-            Ok(Ok(delivery)) => Ok(Position {
-                lane: self.lane,
-                partition: delivery.partition,
-                offset: delivery.offset,
-            }),
-            Ok(Err((error, _))) => {
-                self.producer.show_brokers();
-                Err(refused(error))
-            }
-            Err(_) => Err(AppendError::TimedOut),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ mod tail;
 mod transaction;
 
 pub use client::{Kafka, group_of_handler, group_of_projection};
-pub use command_log::{AppendError, CommandLog, Position, Sent};
+pub use command_log::{AppendError, CommandLog, Position};
 pub use ends::Ends;
 pub use outcomes::follow as follow_outcomes;
 pub use ownership::{Change, Member, Ownership, is_stranded, read_on};
