@@ -75,6 +75,27 @@ pub async fn read_all(
     rows.into_iter().map(|(partition, o, at)| Ok((partition, parse(&o, at)?))).collect()
 }
 
+/// The checkpoints of all partitions of some versions of projections, as of one moment, by
+/// projection and partition.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub(crate) async fn read_several(
+    db: impl MySqlExecutor<'_>,
+    versions: &[(&str, i32)],
+) -> Result<BTreeMap<(String, i32), Checkpoint>, Error> {
+    let text = "SELECT projection, partition_no, offsets, appended FROM checkpoints WHERE ";
+    let mut query = QueryBuilder::<MySql>::new(text);
+    let mut list = query.separated(" OR ");
+    for (projection, version) in versions {
+        list.push("(projection = ").push_bind_unseparated(*projection);
+        list.push_unseparated(" AND version = ").push_bind_unseparated(*version);
+        list.push_unseparated(")");
+    }
+    let rows: Vec<(String, i32, String, i64)> = query.build_query_as().fetch_all(db).await?;
+    rows.into_iter().map(|(name, at, o, time)| Ok(((name, at), parse(&o, time)?))).collect()
+}
+
 /// Makes the checkpoint where there is none, and leaves it alone where there is. Two owners that
 /// both find none end with one row, and with the same belief: the first to move it wins.
 ///

@@ -1,6 +1,6 @@
 //! The state of each aggregate as its commands need it, so that an owner can begin cold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::{Aggregate, CommandId, MallId, catalog::State};
 use schemas::{CATALOG, Topic};
@@ -47,8 +47,8 @@ pub struct Covered {
 /// What an owner asked for, at least as new as `covered` says.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// What was applied when the states were about to be read.
-    pub covered: Covered,
+    /// What was applied of each partition when the states were about to be read.
+    pub covered: BTreeMap<i32, Covered>,
     /// The aggregates that exist.
     pub states: HashMap<Uuid, Stored>,
     /// The decisions that are known.
@@ -146,16 +146,21 @@ fn read(row: &MySqlRow) -> Result<Row, Error> {
     Ok(Row { aggregate: columns.uuid("aggregate_id")?, stored })
 }
 
-/// How far the read models have come in `partition`.
+/// How far the read models have come in each of `partitions`.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
-pub async fn covered(db: &Pool, tables: &Tables, partition: i32) -> Result<Covered, Error> {
+pub async fn covered(
+    db: &Pool,
+    tables: &Tables,
+    partitions: &[i32],
+) -> Result<BTreeMap<i32, Covered>, Error> {
     let mut connection = db.acquire().await?;
-    covered_on(&mut connection, tables, partition).await
+    covered_on(&mut connection, tables, partitions).await
 }
 
-/// The states of `aggregates` and the decisions of `commands`, where there are any.
+/// The states of `aggregates` and the decisions of `commands`, where there are any; all of them
+/// live in `partitions`.
 ///
 /// The checkpoints are read first and the rows after them, so a row may be newer than `covered`
 /// says, but never older: whatever an owner still holds beyond `covered`, minus what a state's
@@ -166,12 +171,12 @@ pub async fn covered(db: &Pool, tables: &Tables, partition: i32) -> Result<Cover
 pub async fn load(
     db: &Pool,
     tables: &Tables,
-    partition: i32,
+    partitions: &[i32],
     aggregates: &[Uuid],
     commands: &[CommandId],
 ) -> Result<Loaded, Error> {
     let mut connection = db.acquire().await?;
-    let covered = covered_on(&mut connection, tables, partition).await?;
+    let covered = covered_on(&mut connection, tables, partitions).await?;
     let table = tables.table(Snapshot::NAME)?;
     let mut states = HashMap::with_capacity(aggregates.len());
     for keys in aggregates.chunks(store::MOST_KEYS) {
@@ -189,18 +194,20 @@ pub async fn load(
 async fn covered_on(
     db: &mut MySqlConnection,
     tables: &Tables,
-    partition: i32,
-) -> Result<Covered, Error> {
-    let version = |projection| tables.version(projection);
-    let (snapshot, status) = (Snapshot::NAME, CommandStatus::NAME);
-    let of_snapshot = checkpoint::read(&mut *db, snapshot, version(snapshot), partition).await?;
-    let of_status = checkpoint::read(&mut *db, status, version(status), partition).await?;
-    let (of_snapshot, of_status) = (of_snapshot.unwrap_or_default(), of_status.unwrap_or_default());
-    Ok(Covered {
-        snapshot: of_snapshot.next(CATALOG.events.name),
-        status_events: of_status.next(CATALOG.events.name),
-        status_decisions: of_status.next(CATALOG.decisions.name),
-    })
+    partitions: &[i32],
+) -> Result<BTreeMap<i32, Covered>, Error> {
+    let versions = [Snapshot::NAME, CommandStatus::NAME].map(|name| (name, tables.version(name)));
+    let checkpoints = checkpoint::read_several(&mut *db, &versions).await?;
+    let next = |projection: &str, partition, topic: Topic| {
+        let checkpoint = checkpoints.get(&(projection.to_owned(), partition));
+        checkpoint.map_or(0, |checkpoint| checkpoint.next(topic.name))
+    };
+    let covered = |at: &i32| Covered {
+        snapshot: next(Snapshot::NAME, *at, CATALOG.events),
+        status_events: next(CommandStatus::NAME, *at, CATALOG.events),
+        status_decisions: next(CommandStatus::NAME, *at, CATALOG.decisions),
+    };
+    Ok(partitions.iter().map(|partition| (*partition, covered(partition))).collect())
 }
 
 #[cfg(test)]

@@ -209,6 +209,17 @@ impl Process {
         processor_time(self.pid())
     }
 
+    /// The most memory that it has had resident, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory_peak(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kilobytes.context("no VmHWM in /proc/<pid>/status")? << 10)
+    }
+
     /// The last lines that it wrote.
     pub fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::bail;
+use anyhow::anyhow;
 use domain::CommandId;
 use projections::snapshot::{self, Covered, Loaded};
 use uuid::Uuid;
@@ -32,22 +32,7 @@ pub(super) fn ready(around: &Surroundings, owned: &mut Owned, wishes: Vec<Wish>)
         }
     }
     missing.retain(|_, missing| !missing.is_empty());
-    let mut blocked = BTreeMap::new();
-    for (number, missing) in missing {
-        let Some(partition) = owned.get_mut(&number) else { continue };
-        match load(around, number, partition.covered, &missing) {
-            Ok(loaded) => {
-                if let Err(error) = take_in(partition, loaded, &missing) {
-                    stop(owned, number, &error);
-                }
-            }
-            Err(error) => {
-                metrics::counter!(telemetry::RETRIES, "reason" => "load").increment(1);
-                tracing::warn!(partition = number, error = format!("{error:#}"), "cannot load");
-                blocked.insert(number, missing);
-            }
-        }
-    }
+    let blocked = load(around, owned, missing);
     let mut closed = BTreeSet::new();
     let can_be_decided = |wish: &Wish| {
         let lacks = blocked.get(&wish.partition).is_some_and(|missing| missing.concerns(wish));
@@ -71,51 +56,86 @@ fn stop(owned: &mut Owned, number: i32, error: &anyhow::Error) {
 /// Reads the checkpoints and lets go of what they cover. That MySQL is away only keeps more.
 pub(super) fn cover(around: &Surroundings, owned: &mut Owned) {
     let most = around.cache_max / owned.len().max(1);
-    for (number, partition) in owned {
-        partition.evict_over(most);
-        if partition.pinned() == 0 {
-            continue;
+    owned.values_mut().for_each(|partition| partition.evict_over(most));
+    let pinned = owned.iter().filter(|(_, partition)| partition.pinned() > 0);
+    let pinned: Vec<i32> = pinned.map(|(number, _)| *number).collect();
+    if pinned.is_empty() {
+        return;
+    }
+    match around.ask(snapshot::covered(&around.db, &around.tables, &pinned)) {
+        Ok(covered) => {
+            for (number, covered) in covered {
+                let partition = owned.get_mut(&number);
+                if let Some(partition) = partition.filter(|p| at_least(covered, p.covered)) {
+                    partition.cover(covered);
+                }
+            }
         }
-        let read = snapshot::covered(&around.db, &around.tables, *number);
-        match around.ask(read) {
-            Ok(covered) if at_least(covered, partition.covered) => {
-                partition.cover(covered);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "checkpoints cannot be read");
-                return;
-            }
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "checkpoints cannot be read");
         }
     }
 }
 
-/// Rows at least as new as `relied`: states evicted because of it must be found again.
+/// Loads what is `missing`, of all partitions in one go, and returns what could not be had. A
+/// partition whose history contradicts itself is decided no further, here; the others go on.
 fn load(
     around: &Surroundings,
-    number: i32,
-    relied: Covered,
-    missing: &Missing,
-) -> anyhow::Result<Loaded> {
-    let aggregates: Vec<Uuid> = missing.aggregates.iter().copied().collect();
-    let commands: Vec<CommandId> = missing.commands.iter().copied().collect();
-    let load = snapshot::load(&around.db, &around.tables, number, &aggregates, &commands);
-    let loaded = around.ask(load)?;
-    if !at_least(loaded.covered, relied) {
-        bail!("the snapshot stands at {:?}, behind {relied:?}", loaded.covered);
+    owned: &mut Owned,
+    missing: BTreeMap<i32, Missing>,
+) -> BTreeMap<i32, Missing> {
+    if missing.is_empty() {
+        return missing;
     }
-    Ok(loaded)
+    let partitions: Vec<i32> = missing.keys().copied().collect();
+    let aggregates: Vec<Uuid> = missing.values().flat_map(|m| &m.aggregates).copied().collect();
+    let commands: Vec<CommandId> = missing.values().flat_map(|m| &m.commands).copied().collect();
+    let (db, tables) = (&around.db, &around.tables);
+    let mut loaded =
+        match around.ask(snapshot::load(db, tables, &partitions, &aggregates, &commands)) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                cannot_load(&error);
+                return missing;
+            }
+        };
+    let mut blocked = BTreeMap::new();
+    for (number, missing) in missing {
+        let Some(partition) = owned.get_mut(&number) else { continue };
+        let covered = loaded.covered.get(&number).copied().unwrap_or_default();
+        // Rows at least as new as what was relied on: states evicted because of it must be found.
+        if !at_least(covered, partition.covered) {
+            let relied = partition.covered;
+            cannot_load(&anyhow!("the snapshot of {number} is at {covered:?}, behind {relied:?}"));
+            blocked.insert(number, missing);
+        } else if let Err(error) = take_in(partition, covered, &mut loaded, &missing) {
+            stop(owned, number, &error);
+        }
+    }
+    blocked
 }
 
-fn take_in(partition: &mut Partition, mut loaded: Loaded, missing: &Missing) -> anyhow::Result<()> {
+fn cannot_load(error: &anyhow::Error) {
+    metrics::counter!(telemetry::RETRIES, "reason" => "load").increment(1);
+    tracing::warn!(error = format!("{error:#}"), "cannot load");
+}
+
+fn take_in(
+    partition: &mut Partition,
+    covered: Covered,
+    loaded: &mut Loaded,
+    missing: &Missing,
+) -> anyhow::Result<()> {
     for aggregate in &missing.aggregates {
         partition.load(*aggregate, loaded.states.remove(aggregate))?;
     }
     // Nothing is forgotten before the batch is decided: what was in memory was not asked for, and a
     // decision forgotten now would be taken again.
-    partition.covered = loaded.covered;
-    for (command, row) in loaded.decisions {
-        partition.keep_decision(command, Decided::from(row));
+    partition.covered = covered;
+    for command in &missing.commands {
+        if let Some(row) = loaded.decisions.remove(command) {
+            partition.keep_decision(*command, Decided::from(row));
+        }
     }
     Ok(())
 }
@@ -183,8 +203,7 @@ mod tests {
         partition.keep_decision(command, decided);
         // The batch also needs another command's decision, and the status has come past ours.
         let missing = Missing::default();
-        let loaded = Loaded { covered: after, ..Loaded::default() };
-        take_in(&mut partition, loaded, &missing).unwrap();
+        take_in(&mut partition, after, &mut Loaded::default(), &missing).unwrap();
         assert!(partition.decision(command).is_some(), "it would be decided again");
         partition.cover(after);
         assert!(partition.decision(command).is_none());

@@ -65,7 +65,8 @@ fn one(
     let decisions = tail.high_watermark(CATALOG.decisions.name, partition)?;
     tail.wait_settled(CATALOG.events.name, partition, events, deadline)?;
     tail.wait_settled(CATALOG.decisions.name, partition, decisions, deadline)?;
-    let covered = around.ask(snapshot::covered(&around.db, &around.tables, partition))?;
+    let covered = around.ask(snapshot::covered(&around.db, &around.tables, &[partition]))?;
+    let covered = covered.get(&partition).copied().unwrap_or_default();
     let mut taken = Partition::new(next, covered);
     let first_event = covered.snapshot.min(covered.status_events);
     let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;

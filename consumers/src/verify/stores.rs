@@ -64,7 +64,7 @@ fn compare_status(
 ) -> anyhow::Result<()> {
     let ids: Vec<CommandId> = piece.iter().map(|(id, _)| **id).collect();
     let (db, tables) = (&observer.db, &observer.tables);
-    let loaded = observer.runtime.block_on(snapshot::load(db, tables, partition, &[], &ids))?;
+    let loaded = observer.runtime.block_on(snapshot::load(db, tables, &[partition], &[], &ids))?;
     let recent = Utc::now().timestamp_millis() - KEPT_MS;
     for (id, fate) in piece {
         let Some(expected) = &fate.row else { continue };
@@ -172,7 +172,7 @@ impl Stored {
                 None => HashMap::new(),
             };
             Ok(Self {
-                states: snapshot::load(db, tables, partition, &ids, &[]).await?.states,
+                states: snapshot::load(db, tables, &[partition], &ids, &[]).await?.states,
                 rows: rows.into_iter().map(|row| (row.id, row)).collect(),
                 entries: entries.into_iter().map(|entry| (entry.key(), entry)).collect(),
                 documents,

@@ -4,6 +4,7 @@
 
 mod commands;
 mod figures;
+mod imports;
 mod raw;
 mod rows;
 mod searchable;
@@ -14,7 +15,7 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 4] = ["commands", "steady", "searchable", "rows"];
+const CASES: [&str; 5] = ["commands", "steady", "searchable", "imports", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -48,6 +49,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("searchable") {
         searchable::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("imports") {
+        imports::measure(stack, &mut fleet).await?;
     }
     if is_wanted("rows") {
         rows::measure(stack, &mut fleet).await?;

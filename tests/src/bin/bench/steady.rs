@@ -29,11 +29,12 @@ const WATCHED: u32 = 60;
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     let (make, client) = (reprices(fleet).await?, fleet.client()?);
     let next = AtomicUsize::new(0);
-    steadily(&make, &next, WARM_UP).await?;
+    for_so_long(&make, &next, WARM_UP).await?;
     let mut figures: [Figures; 6] = Default::default();
     let before = processor_times(fleet, stack)?;
     for _ in 0..REPEATS {
-        let (answers, seen) = tokio::join!(steadily(&make, &next, RUN), changes(&client, WATCHED));
+        let (answers, seen) =
+            tokio::join!(for_so_long(&make, &next, RUN), changes(&client, WATCHED));
         let (answers, (rows, documents)) = (answers?, seen?);
         let all = [answers, rows, documents];
         let values = all.iter().flat_map(|latencies| [latencies.at(0.5), latencies.at(0.99)]);
@@ -52,11 +53,22 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     Ok(())
 }
 
-/// A late answer delays no request, and counts from when its request was due.
-async fn steadily(make: &Arc<Make>, next: &AtomicUsize, run: Duration) -> Result<Latencies> {
-    let mut beat = interval(Duration::from_secs(1) / RATE);
-    let (mut under_way, begin) = (JoinSet::new(), Instant::now());
-    while begin.elapsed() < run {
+async fn for_so_long(make: &Arc<Make>, next: &AtomicUsize, run: Duration) -> Result<Latencies> {
+    let begin = Instant::now();
+    steadily(make, next, RATE, || begin.elapsed() < run).await
+}
+
+/// So many requests in a second, while `goes_on` says so. A late answer delays no request, and
+/// counts from when its request was due.
+pub(crate) async fn steadily(
+    make: &Arc<Make>,
+    next: &AtomicUsize,
+    rate: u32,
+    goes_on: impl Fn() -> bool,
+) -> Result<Latencies> {
+    let mut beat = interval(Duration::from_secs(1) / rate);
+    let mut under_way = JoinSet::new();
+    while goes_on() {
         let due = beat.tick().await;
         let request = make(next.fetch_add(1, Relaxed));
         under_way.spawn(async move { timed(request).await.map(|_| due.elapsed()) });
