@@ -93,8 +93,8 @@ settings! {
     search_shards: u32 = "1";
     /// Copies of each shard of a search index.
     search_replicas: u32 = "0";
-    /// The projections that a projector feeds, with commas.
-    projections: List = "products,directory,command_status,snapshot,history";
+    /// The projections that a projector feeds; those with + between them share each transaction.
+    projections: List = "products+directory+command_status+snapshot+history";
 }
 
 impl Config {

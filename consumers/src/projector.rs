@@ -1,5 +1,5 @@
-//! The projector: from the log to the read models, one thread and one consumer group for each
-//! version of a projection, so that none waits for another.
+//! The projector: from the log to the read models. Those of a set share a thread, a consumer group
+//! and each transaction, so that the log is read and decoded once, and what they show agrees.
 
 use std::{
     sync::Arc,
@@ -21,6 +21,7 @@ use crate::{
     telemetry::RETRIES,
 };
 
+mod feed;
 mod progress;
 mod rest;
 mod worker;
@@ -50,17 +51,19 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let db = projections::connect(&config.mysql, config.mysql_connections);
     let db = runtime.block_on(db).context("mysql")?;
     let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
-    let fed = config.projections.iter().map(|name| engine(&db, &active, name));
-    let fed = fed.collect::<anyhow::Result<Vec<_>>>()?;
+    let sets = config
+        .projections
+        .iter()
+        .map(|names| names.split('+').map(|name| engine(&db, &active, name.trim())).collect());
+    let sets = sets.collect::<anyhow::Result<Vec<Vec<Arc<Engine>>>>>()?;
     let around = surroundings(config, &runtime, shutdown)?;
-    for engine in fed.iter().filter(|engine| engine.projection().name() == "command_status") {
+    for engine in sets.iter().flatten().filter(|e| e.projection().name() == "command_status") {
         runtime.spawn(prune(db.clone(), engine.version()));
     }
     thread::scope(|scope| {
-        for engine in &fed {
-            let (name, around) = (engine.projection().name().to_owned(), &around);
-            let thread = thread::Builder::new().name(name);
-            thread.spawn_scoped(scope, move || feed(around, engine, shutdown))?;
+        for (number, set) in sets.iter().enumerate() {
+            let (thread, around) = (thread::Builder::new().name(format!("set-{number}")), &around);
+            thread.spawn_scoped(scope, move || feed(around, set, shutdown))?;
         }
         Ok(())
     })
@@ -98,12 +101,11 @@ fn surroundings(
     })
 }
 
-fn feed(around: &Surroundings, engine: &Arc<Engine>, shutdown: &Shutdown) {
+fn feed(around: &Surroundings, set: &[Arc<Engine>], shutdown: &Shutdown) {
     while !shutdown.requested() {
-        if let Err(error) = worker::run(around, engine, shutdown) {
-            let name = engine.projection().name();
+        if let Err(error) = worker::run(around, set, shutdown) {
             metrics::counter!(RETRIES, "reason" => "projector").increment(1);
-            tracing::error!(projection = name, error = format!("{error:#}"), "beginning anew");
+            tracing::error!(error = format!("{error:#}"), "beginning anew");
             shutdown.sleep(Duration::from_millis(500));
         }
     }

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     config::Config,
-    log::{Bounds, Kafka, Tail, group_of_handler, group_of_projection},
+    log::{Bounds, Kafka, Tail, feeds, group_of_handler},
     shutdown::Shutdown,
 };
 
@@ -80,8 +80,8 @@ pub struct At {
 /// A reader, and the next offset that it will take of each topic and partition.
 pub(crate) struct Reader {
     pub(crate) name: &'static str,
+    /// None for the handler.
     version: Option<i32>,
-    group: String,
     next: BTreeMap<(&'static str, i32), i64>,
 }
 
@@ -174,7 +174,7 @@ async fn reader(
             next.insert((topic.name, partition), at);
         }
     }
-    Ok(Reader { name, version: Some(version), group: group_of_projection(name, version), next })
+    Ok(Reader { name, version: Some(version), next })
 }
 
 impl Log {
@@ -243,7 +243,7 @@ impl Log {
             Lane::Interactive => "handler",
             Lane::Bulk => "handler bulk",
         };
-        Ok(Reader { name, version: None, group: group_of_handler(CATALOG.name), next })
+        Ok(Reader { name, version: None, next })
     }
 
     /// How far a reader has come.
@@ -256,9 +256,18 @@ impl Log {
         Ok(Standing {
             name: reader.name,
             version: reader.version,
-            owners: members::of(&self.client, &reader.group)?,
+            owners: self.owners(reader)?,
             partitions: partitions.into_values().collect(),
         })
+    }
+
+    fn owners(&self, reader: &Reader) -> anyhow::Result<Vec<Owner>> {
+        match reader.version {
+            None => members::of(&self.client, Some(&group_of_handler(CATALOG.name)), |_| true),
+            Some(version) => {
+                members::of(&self.client, None, |group| feeds(group, reader.name, version))
+            }
+        }
     }
 
     fn add(&self, at: &mut At, topic: &str, partition: i32, next: i64) -> anyhow::Result<()> {

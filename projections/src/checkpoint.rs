@@ -170,28 +170,36 @@ pub async fn put(
     Ok(())
 }
 
-/// Like [`lock`], for some partitions at once, in their order: two that lock several cannot lock
-/// each other out.
+/// A projection, its version, and a partition.
+pub(crate) type Place<'a> = (&'a str, i32, i32);
+
+/// Like [`lock`], for some at once, in their order: two that lock several cannot lock each other
+/// out.
 ///
 /// # Errors
 /// [`Error`] when the server refuses, does not answer, or a lock is not to be had in time.
-pub(crate) async fn lock_all(
+pub(crate) async fn lock_all<'a>(
     transaction: &mut MySqlConnection,
-    projection: &str,
-    version: i32,
-    partitions: impl Iterator<Item = i32>,
-) -> Result<BTreeMap<i32, Checkpoint>, Error> {
-    let text = "SELECT partition_no, offsets, appended FROM checkpoints WHERE projection = ";
+    places: &[Place<'a>],
+) -> Result<BTreeMap<Place<'a>, Checkpoint>, Error> {
+    // The index by force: a scan of the small table would wait for the locks of everybody else.
+    let text = "SELECT projection, version, partition_no, offsets, appended FROM checkpoints \
+                FORCE INDEX (PRIMARY) WHERE (projection, version, partition_no) IN ";
     let mut query = QueryBuilder::<MySql>::new(text);
-    query.push_bind(projection).push(" AND version = ").push_bind(version);
-    query.push(" AND partition_no IN (");
-    let mut list = query.separated(", ");
-    for partition in partitions {
-        list.push_bind(partition);
+    query.push_tuples(places, |mut tuple, (projection, version, partition)| {
+        tuple.push_bind(*projection).push_bind(*version).push_bind(*partition);
+    });
+    query.push(" ORDER BY projection, version, partition_no FOR UPDATE");
+    let rows: Vec<(String, i32, i32, String, i64)> =
+        query.build_query_as().fetch_all(transaction).await?;
+    let mut locked = BTreeMap::new();
+    for (projection, version, partition, offsets, appended) in rows {
+        let is_it = |place: &&Place<'a>| **place == (projection.as_str(), version, partition);
+        if let Some(place) = places.iter().find(is_it) {
+            locked.insert(*place, parse(&offsets, appended)?);
+        }
     }
-    query.push(") ORDER BY partition_no FOR UPDATE");
-    let rows: Vec<(i32, String, i64)> = query.build_query_as().fetch_all(transaction).await?;
-    rows.into_iter().map(|(partition, o, at)| Ok((partition, parse(&o, at)?))).collect()
+    Ok(locked)
 }
 
 /// Moves checkpoints that this transaction has locked.
@@ -200,14 +208,13 @@ pub(crate) async fn lock_all(
 /// [`Error`] when the server refuses or does not answer.
 pub(crate) async fn put_all(
     transaction: &mut MySqlConnection,
-    projection: &str,
-    version: i32,
-    to: &[(i32, Checkpoint)],
+    to: &[(Place<'_>, &Checkpoint)],
 ) -> Result<(), Error> {
     let texts = to.iter().map(|(_, checkpoint)| text(checkpoint)).collect::<Result<Vec<_>, _>>()?;
     let into = "INSERT INTO checkpoints (projection, version, partition_no, offsets, appended) ";
     let mut query = QueryBuilder::<MySql>::new(into);
-    query.push_values(to.iter().zip(texts), |mut row, ((partition, checkpoint), offsets)| {
+    query.push_values(to.iter().zip(texts), |mut row, ((place, checkpoint), offsets)| {
+        let (projection, version, partition) = *place;
         row.push_bind(projection).push_bind(version).push_bind(partition);
         row.push_bind(offsets).push_bind(checkpoint.appended.0);
     });

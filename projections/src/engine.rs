@@ -10,9 +10,13 @@ use crate::{
     error::Error,
     fact::Logged,
     pool::Pool,
-    projection::{AnyProjection, Failed, Fault},
+    projection::{AnyProjection, Failed},
     table::TableName,
 };
+
+mod refusal;
+
+pub use refusal::{EngineError, Refused, Stop};
 
 /// Feeds one version of one projection.
 ///
@@ -33,9 +37,9 @@ pub struct Engine {
 
 /// Records of one partition, and where their topics stand after them.
 #[derive(Clone, Debug, Default)]
-pub struct Batch {
+pub struct Batch<'a> {
     /// In the order of each topic.
-    pub records: Vec<Logged>,
+    pub records: Vec<&'a Logged>,
     /// The next offset to read, by topic: beyond the last record where transaction markers follow.
     /// Topics that did not move may be left out.
     pub next: BTreeMap<String, i64>,
@@ -49,8 +53,19 @@ pub struct Share<'a> {
     /// Where the worker believes it to stand.
     pub believed: &'a Checkpoint,
     /// What is to be applied on top.
-    pub batch: &'a Batch,
+    pub batch: &'a Batch<'a>,
 }
+
+/// A projection's part of a transaction that several share.
+pub struct Part<'a> {
+    /// Its engine.
+    pub engine: &'a Engine,
+    /// Its partitions.
+    pub shares: Vec<Share<'a>>,
+}
+
+/// Where partitions stand after a transaction.
+pub type Moved = Vec<(i32, Checkpoint)>;
 
 /// A topic's partition as the broker has it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,95 +76,6 @@ pub struct Extent {
     pub start: i64,
     /// The offset after the last record.
     pub end: i64,
-}
-
-/// Why a batch was not applied, or a partition not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// Another worker moved the checkpoint: read it again, and go where it points.
-    #[error("another worker has moved the checkpoint")]
-    Superseded,
-    /// A record that may not be applied. Nothing of the batch was.
-    #[error(transparent)]
-    Stop(Box<Stop>),
-    /// The checkpoint and the log do not belong together.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// MySQL. Whether a commit took place is not known.
-    #[error(transparent)]
-    Db(#[from] Error),
-}
-
-/// The record at which a partition stops.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{topic} [{partition}] at {offset}: {fault}")]
-pub struct Stop {
-    /// Its place among the records; those before it may be applied.
-    pub place: usize,
-    /// Its topic.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-/// Why a checkpoint is not to be trusted with this log. Only an operator can tell what happened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The log lacks what was applied: it lost records, or is another one.
-    #[error("{topic} ends at {end}, but {next} is the next to apply: the log has lost records")]
-    BeyondEnd {
-        /// The topic.
-        topic: String,
-        /// The checkpoint.
-        next: i64,
-        /// The end of the log.
-        end: i64,
-    },
-    /// The log no longer has what is to be applied next.
-    #[error("{topic} starts at {start}, but {next} is the next to apply: records are missing")]
-    BeforeStart {
-        /// The topic.
-        topic: String,
-        /// The checkpoint.
-        next: i64,
-        /// The start of the log.
-        start: i64,
-    },
-    /// The topic was deleted and made anew.
-    #[error("{topic} has the id {is}, but what was applied came from {was}")]
-    OtherTopic {
-        /// The topic.
-        topic: String,
-        /// The id in the checkpoint.
-        was: String,
-        /// The id that the broker tells.
-        is: String,
-    },
-    /// The projection reads a topic that the checkpoint or the caller does not tell of.
-    #[error("{0} is not among the topics of the partition")]
-    NoSuchTopic(String),
-    /// A record or a position is not one that follows the checkpoint.
-    #[error("{topic} at {offset} does not follow the checkpoint at {next}")]
-    OutOfOrder {
-        /// The topic.
-        topic: String,
-        /// The offset at fault.
-        offset: i64,
-        /// The lowest that may follow.
-        next: i64,
-    },
-}
-
-impl Refused {
-    /// Whether it may be otherwise at the next look: the end was asked for before the checkpoint,
-    /// which whoever is being followed may have moved in between.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::BeyondEnd { .. })
-    }
 }
 
 /// How often a batch that lost against another transaction is tried again.
@@ -227,7 +153,7 @@ impl Engine {
         &self,
         partition: i32,
         believed: &Checkpoint,
-        batch: &Batch,
+        batch: &Batch<'_>,
     ) -> Result<Checkpoint, EngineError> {
         let share = Share { partition, believed, batch };
         let moved = self.apply_together(&[share]).await?;
@@ -239,51 +165,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`]; where it is about one partition, the others can be applied without it.
-    pub async fn apply_together(
-        &self,
-        shares: &[Share<'_>],
-    ) -> Result<Vec<(i32, Checkpoint)>, EngineError> {
-        let to = |share: &Share<'_>| Ok((share.partition, moved(share.believed, share.batch)?));
-        let moved = shares.iter().map(to).collect::<Result<Vec<_>, Refused>>()?;
-        if moved.is_empty() {
-            return Ok(moved);
-        }
-        let mut attempt = 1;
-        loop {
-            match self.attempt(shares, &moved).await {
-                Ok(()) => return Ok(moved),
-                Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
-                    self.count_retry(&error);
-                    // Spread, so that the same two do not meet again.
-                    let spread = moved.iter().map(|(partition, _)| partition.unsigned_abs()).sum();
-                    let pause = (5 << attempt) + 3 * u64::from(u32::min(spread, 7));
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn attempt(
-        &self,
-        shares: &[Share<'_>],
-        moved: &[(i32, Checkpoint)],
-    ) -> Result<(), EngineError> {
-        let (name, version) = (self.projection.name(), self.version);
-        let records: Vec<&Logged> = shares.iter().flat_map(|share| &share.batch.records).collect();
-        let partitions = shares.iter().map(|share| share.partition);
-        let mut transaction = self.db.begin().await.map_err(Error::from)?;
-        let stored = checkpoint::lock_all(&mut transaction, name, version, partitions).await?;
-        if shares.iter().any(|share| stored.get(&share.partition) != Some(share.believed)) {
-            return Err(EngineError::Superseded);
-        }
-        let applied = self.projection.apply_all(&mut transaction, &self.table, &records).await;
-        applied.map_err(|failed| stop(failed, &records))?;
-        checkpoint::put_all(&mut transaction, name, version, moved).await?;
-        (self.passing)("projector.before_mysql_commit");
-        transaction.commit().await.map_err(Error::from)?;
-        Ok(())
+    pub async fn apply_together(&self, shares: &[Share<'_>]) -> Result<Moved, EngineError> {
+        let moved = apply_as_one(&[Part { engine: self, shares: shares.to_vec() }]).await?;
+        Ok(moved.into_iter().flatten().collect())
     }
 
     fn count_retry(&self, error: &Error) {
@@ -293,6 +177,59 @@ impl Engine {
             "projection" => self.projection.name(), "reason" => reason)
         .increment(1);
     }
+}
+
+/// Applies the batches of several projections in one transaction: all of them, or nothing. Returns
+/// where the partitions of each stand then.
+///
+/// # Errors
+/// [`EngineError`]; where it is about one projection, the others can be applied without it.
+pub async fn apply_as_one(parts: &[Part<'_>]) -> Result<Vec<Moved>, EngineError> {
+    let to = |share: &Share<'_>| Ok((share.partition, moved(share.believed, share.batch)?));
+    let of = |part: &Part<'_>| part.shares.iter().map(to).collect::<Result<Moved, Refused>>();
+    let moved = parts.iter().map(of).collect::<Result<Vec<_>, Refused>>()?;
+    let Some(first) = parts.iter().find(|part| !part.shares.is_empty()) else { return Ok(moved) };
+    let mut attempt = 1;
+    loop {
+        match once(&first.engine.db, parts, &moved).await {
+            Ok(()) => return Ok(moved),
+            Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
+                first.engine.count_retry(&error);
+                // Spread, so that the same two do not meet again.
+                let spread = first.shares.iter().map(|share| share.partition.unsigned_abs()).sum();
+                let pause = (5 << attempt) + 3 * u64::from(u32::min(spread, 7));
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn once(db: &Pool, parts: &[Part<'_>], moved: &[Moved]) -> Result<(), EngineError> {
+    let mut rows = vec![];
+    for (part, moved) in parts.iter().zip(moved) {
+        let (name, version) = (part.engine.projection.name(), part.engine.version);
+        rows.extend(moved.iter().map(|(partition, to)| ((name, version, *partition), to)));
+    }
+    let believed = parts.iter().flat_map(|part| &part.shares).map(|share| share.believed);
+    let mut transaction = db.begin().await.map_err(Error::from)?;
+    let places: Vec<_> = rows.iter().map(|(place, _)| *place).collect();
+    let stored = checkpoint::lock_all(&mut transaction, &places).await?;
+    let stands = |(place, believed)| stored.get(place) == Some(believed);
+    if !places.iter().zip(believed).all(stands) {
+        return Err(EngineError::Superseded);
+    }
+    for Part { engine, shares } in parts {
+        let records = shares.iter().flat_map(|share| &share.batch.records).copied();
+        let records: Vec<&Logged> = records.collect();
+        let applied = engine.projection.apply_all(&mut transaction, &engine.table, &records).await;
+        applied.map_err(|failed| stop(failed, &records))?;
+    }
+    checkpoint::put_all(&mut transaction, &rows).await?;
+    (parts[0].engine.passing)("projector.before_mysql_commit");
+    transaction.commit().await.map_err(Error::from)?;
+    Ok(())
 }
 
 /// The checkpoint of a partition of which nothing has been applied.
@@ -346,7 +283,7 @@ fn extent<'a>(log: &'a BTreeMap<String, Extent>, topic: &Topic) -> Result<&'a Ex
 
 /// The checkpoint after `batch`. Records and positions must follow it in order: an offset read
 /// twice must never be applied twice.
-fn moved(believed: &Checkpoint, batch: &Batch) -> Result<Checkpoint, Refused> {
+fn moved(believed: &Checkpoint, batch: &Batch<'_>) -> Result<Checkpoint, Refused> {
     let mut moved = believed.clone();
     let mut advance = |topic: &str, offset: i64, next: i64| {
         let consumed = moved.offsets.get_mut(topic);

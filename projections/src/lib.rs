@@ -24,7 +24,9 @@ mod store;
 mod table;
 
 pub use checkpoint::{Checkpoint, Consumed};
-pub use engine::{Batch, Engine, EngineError, Extent, Refused, Share, Stop};
+pub use engine::{
+    Batch, Engine, EngineError, Extent, Moved, Part, Refused, Share, Stop, apply_as_one,
+};
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};
 pub use page::Page;

@@ -26,6 +26,11 @@ const LATELY: Duration = Duration::from_secs(5);
 const FOR_BULK: Duration = Duration::from_millis(25);
 const LEAST: usize = 10;
 
+/// For how many times what it took nothing more is taken of the bulk lane while interactive
+/// commands come: that is the share of the machine that they, and whatever follows the log, keep.
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
 /// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
 /// command lie unseen, where bulk commands came lately and where not.
 const BULK_SEEN_IN: Duration = Duration::from_millis(1);
@@ -109,8 +114,7 @@ impl Lanes {
         let mut batch = Filling { around, wishes: vec![], bytes: 0 };
         // However many wait interactively, an import goes on.
         let interactive_most = most.saturating_sub(LEAST).max(1);
-        let bulk_is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
-        let patience = if bulk_is_coming { BULK_SEEN_IN } else { BULK_FOUND_IN };
+        let patience = self.patience();
         loop {
             let wait = if batch.wishes.is_empty() { patience } else { Duration::ZERO };
             let message = self.member.poll(wait);
@@ -130,8 +134,7 @@ impl Lanes {
         if interactive > 0 {
             self.interactive_at = Some(Instant::now());
         }
-        let is_busy = self.interactive_at.is_some_and(|at| at.elapsed() < LATELY);
-        let most = most.min(interactive + self.share.now(is_busy));
+        let most = most.min(interactive + self.share.now(self.is_busy(), Instant::now()));
         while batch.has_room(most)
             && batch.take(Lane::Bulk, &self.bulk_silence, self.bulk.poll(Duration::ZERO))?
         {}
@@ -141,34 +144,63 @@ impl Lanes {
         Ok(Gathered::Wishes(batch.wishes))
     }
 
+    /// Whether somebody waits for his commands, here and now.
+    fn is_busy(&self) -> bool {
+        self.interactive_at.is_some_and(|at| at.elapsed() < LATELY)
+    }
+
+    /// How long the thread may sleep in the interactive lane before it looks at the other.
+    fn patience(&self) -> Duration {
+        let rest = self.share.rests_until.filter(|_| self.is_busy());
+        let rest = rest.map(|end| end.saturating_duration_since(Instant::now()));
+        let is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
+        match rest {
+            Some(rest) if !rest.is_zero() => rest.min(BULK_FOUND_IN),
+            _ if is_coming => BULK_SEEN_IN,
+            _ => BULK_FOUND_IN,
+        }
+    }
+
     /// Notes how long it took to decide and commit a batch with so many bulk commands.
     pub(super) fn took(&mut self, bulk: usize, time: Duration) {
-        self.share.took(bulk, time);
+        self.share.took(bulk, time, Instant::now());
     }
 }
 
-/// How many bulk commands a transaction may hold: whoever sends an interactive command while it is
-/// open waits for all of it.
+/// How many bulk commands a transaction may hold, and when: whoever sends an interactive command
+/// while it is open waits for all of it.
+///
+/// While interactive commands come, few and large bulk transactions are better than many small
+/// ones. What a transaction costs everybody, the brokers first, hardly depends on what is in it.
 struct Share {
     now: usize,
     most: usize,
     alone: usize,
+    rests_until: Option<Instant>,
 }
 
 impl Share {
     /// At most `most` while interactive commands come, and `alone` while none do.
     fn new(most: usize, alone: usize) -> Self {
         let most = most.max(LEAST);
-        Self { now: most, most, alone: alone.max(most) }
+        Self { now: most, most, alone: alone.max(most), rests_until: None }
     }
 
-    fn now(&self, is_busy: bool) -> usize {
-        if is_busy { self.now } else { self.alone }
+    fn now(&self, is_busy: bool, at: Instant) -> usize {
+        match self.rests_until {
+            _ if !is_busy => self.alone,
+            Some(end) if at < end => 0,
+            _ => self.now,
+        }
     }
 
     /// Halved where it took too long, and grown slowly where it was used up in time.
-    fn took(&mut self, bulk: usize, time: Duration) {
-        if bulk == 0 || bulk > self.now {
+    fn took(&mut self, bulk: usize, time: Duration, at: Instant) {
+        if bulk == 0 {
+            return;
+        }
+        self.rests_until = Some(at + (time * REST).min(LONGEST_REST));
+        if bulk > self.now {
             return;
         }
         if time > FOR_BULK {

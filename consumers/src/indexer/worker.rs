@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     faults,
-    log::{Polled, Reader, group_of_projection},
+    log::{Polled, Reader, group_of_projections},
     shutdown::Shutdown,
     telemetry::{PARTITION_STOPPED, RETRIES},
 };
@@ -43,7 +43,7 @@ const LOOKS: u32 = 6;
 
 /// Feeds the index until the shutdown.
 pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let group = group_of_projection(PROJECTION, around.version);
+    let group = group_of_projections([(PROJECTION, around.version)]);
     let reader = Reader::subscribe(&around.kafka, &group, TOPICS, around.decoder.clone())?;
     let tables = prepare(around, &reader)?;
     let mut worker = Worker {

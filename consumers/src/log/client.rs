@@ -24,10 +24,24 @@ pub fn group_of_handler(context: &str) -> String {
     format!("jangbu-{context}-handler")
 }
 
-/// The group that feeds one version of a projection. Made only here: a copied group id would
-/// silently take the partitions of another consumer.
-pub fn group_of_projection(projection: &str, version: i32) -> String {
-    format!("jangbu-{projection}-v{version}")
+/// The group that feeds versions of projections. Made only here: a copied group id would silently
+/// take the partitions of another consumer.
+pub fn group_of_projections<'a>(fed: impl IntoIterator<Item = (&'a str, i32)>) -> String {
+    let fed: Vec<String> =
+        fed.into_iter().map(|(name, version)| member_of(name, version)).collect();
+    format!("{PREFIX}{}", fed.join("+"))
+}
+
+/// Whether `group` feeds a version of a projection.
+pub fn feeds(group: &str, projection: &str, version: i32) -> bool {
+    let fed = group.strip_prefix(PREFIX);
+    fed.is_some_and(|fed| fed.split('+').any(|one| one == member_of(projection, version)))
+}
+
+const PREFIX: &str = "jangbu-";
+
+fn member_of(projection: &str, version: i32) -> String {
+    format!("{projection}-v{version}")
 }
 
 impl Kafka {

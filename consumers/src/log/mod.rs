@@ -12,7 +12,7 @@ mod silence;
 mod tail;
 mod transaction;
 
-pub use client::{Kafka, group_of_handler, group_of_projection};
+pub use client::{Kafka, feeds, group_of_handler, group_of_projections};
 pub use command_log::{AppendError, CommandLog, Position};
 pub use ends::Ends;
 pub use outcomes::follow as follow_outcomes;

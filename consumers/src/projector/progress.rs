@@ -1,83 +1,54 @@
 //! How far a projection has come, for people and for lag tools.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::Timestamp;
-use projections::{AnyProjection, Batch, Checkpoint, Logged};
+use projections::{AnyProjection, Checkpoint};
+use schemas::Topic;
 
 use super::now;
 use crate::{
-    log::{Ends, Reader},
+    log::Ends,
     telemetry::{APPLIED, BATCH_RECORDS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE, STAGE_SECONDS},
 };
-
-const EVERY: Duration = Duration::from_secs(1);
 
 /// What is told about one projection.
 pub(super) struct Progress {
     projection: &'static dyn AnyProjection,
     ends: Ends,
-    told: Instant,
     /// When each partition was last seen with nothing left to apply.
     level: BTreeMap<i32, Timestamp>,
-    /// The records of the batch that is being applied: how many, and when they were appended.
-    applying: Vec<Timestamp>,
 }
 
 impl Progress {
     pub(super) fn new(projection: &'static dyn AnyProjection, ends: Ends) -> Self {
-        let (told, level) = (Instant::now(), BTreeMap::new());
-        Self { projection, ends, told, level, applying: vec![] }
+        Self { projection, ends, level: BTreeMap::new() }
     }
 
-    /// Splits a poll's records by partition.
-    pub(super) fn split(&mut self, records: Vec<Logged>) -> BTreeMap<i32, Batch> {
-        self.applying = records.iter().map(|logged| logged.appended).collect();
-        let mut split: BTreeMap<i32, Batch> = BTreeMap::new();
-        for logged in records {
-            split.entry(logged.partition).or_default().records.push(logged);
+    /// Records, appended at those times, have been applied, which took so long.
+    pub(super) fn applied(&self, appended: &[Timestamp], took: Duration) {
+        if appended.is_empty() {
+            return;
         }
-        split
-    }
-
-    /// What was split has been applied, which took so long.
-    pub(super) fn applied(&mut self, took: Duration) {
         let (name, now) = (self.projection.name(), now());
-        metrics::counter!(APPLIED, "projection" => name).increment(self.applying.len() as u64);
-        let size = f64::from(u32::try_from(self.applying.len()).unwrap_or(u32::MAX));
+        metrics::counter!(APPLIED, "projection" => name).increment(appended.len() as u64);
+        let size = f64::from(u32::try_from(appended.len()).unwrap_or(u32::MAX));
         metrics::histogram!(BATCH_RECORDS, "stage" => "project", "projection" => name).record(size);
         metrics::histogram!(STAGE_SECONDS, "stage" => "project", "projection" => name).record(took);
         let age = metrics::histogram!(PROJECTION_AGE, "projection" => name);
-        for appended in self.applying.drain(..) {
-            age.record(seconds(appended, now));
+        for appended in appended {
+            age.record(seconds(*appended, now));
         }
     }
 
-    /// Tells, now and then, how far the partitions have come.
-    pub(super) fn tell<'a>(
-        &mut self,
-        reader: &Reader,
-        at: impl Iterator<Item = (i32, &'a Checkpoint)>,
-    ) {
-        if self.told.elapsed() < EVERY {
-            return;
-        }
-        self.told = Instant::now();
-        let mut applied = BTreeMap::new();
+    /// Tells how far the partitions have come.
+    pub(super) fn tell<'a>(&mut self, at: impl Iterator<Item = (i32, &'a Checkpoint)>) {
         for (partition, checkpoint) in at {
-            let mut behind = 0;
-            for topic in self.projection.topics() {
-                let next = checkpoint.next(topic.name);
-                applied.insert((topic.name, partition), next);
-                behind += self.ends.behind(topic.name, partition, next).unwrap_or_default();
-            }
+            let behind = |topic: &Topic| {
+                self.ends.behind(topic.name, partition, checkpoint.next(topic.name))
+            };
+            let behind = self.projection.topics().iter().filter_map(behind).sum();
             self.lag(partition, behind, checkpoint.appended);
-        }
-        if !applied.is_empty() {
-            reader.report(&applied);
         }
     }
 

@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use projections::{Batch, Checkpoint};
-use schemas::Topic;
-
 use crate::log::{Bounds, Ends, Kafka, Tail};
 
 /// How long a checkpoint stands still below the end before anybody looks why.
 const STILL: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
+
+/// An offset of each topic and partition.
+type Places = BTreeMap<(&'static str, i32), i64>;
 
 /// Looks at what is left of the log where nothing moves.
 pub(super) struct Rest {
@@ -30,29 +30,21 @@ impl Rest {
         Ok(Self { ends, tail, looked: Instant::now(), still: BTreeMap::new() })
     }
 
-    /// For each partition of `at` how far its topics hold no record: batches without any.
+    /// How far each topic and partition of `next` holds no record, where that is further.
     ///
     /// The end is asked for before the log is read up to it, so a record that comes later lies
     /// beyond it and is not passed over.
-    pub(super) fn passable<'a>(
-        &mut self,
-        topics: &[Topic],
-        at: impl Iterator<Item = (i32, &'a Checkpoint)>,
-    ) -> anyhow::Result<BTreeMap<i32, Batch>> {
-        let mut passable: BTreeMap<i32, Batch> = BTreeMap::new();
+    pub(super) fn passable(&mut self, next: &Places) -> anyhow::Result<Places> {
+        let mut passable = Places::new();
         if self.looked.elapsed() < EVERY {
             return Ok(passable);
         }
         self.looked = Instant::now();
-        for (partition, checkpoint) in at {
-            for topic in topics {
-                let next = checkpoint.next(topic.name);
-                let Some(end) = self.stands_below(topic.name, partition, next) else { continue };
-                let (bounds, deadline) = (Bounds { next, end }, Instant::now() + ANSWER);
-                if self.tail.first(topic.name, partition, bounds, deadline)?.is_none() {
-                    let batch = passable.entry(partition).or_default();
-                    batch.next.insert(topic.name.to_owned(), end);
-                }
+        for (&(topic, partition), &next) in next {
+            let Some(end) = self.stands_below(topic, partition, next) else { continue };
+            let (bounds, deadline) = (Bounds { next, end }, Instant::now() + ANSWER);
+            if self.tail.first(topic, partition, bounds, deadline)?.is_none() {
+                passable.insert((topic, partition), end);
             }
         }
         Ok(passable)

@@ -20,11 +20,15 @@ pub struct Owner {
     pub partitions: Vec<i32>,
 }
 
-/// The members of `group`; none where there is no such group.
-pub(super) fn of(client: &BaseConsumer, group: &str) -> anyhow::Result<Vec<Owner>> {
-    let found = client.fetch_group_list(Some(group), ANSWER);
-    let found = found.with_context(|| format!("the members of {group}"))?;
-    Ok(found.groups().iter().flat_map(|group| group.members()).map(owner).collect())
+/// The members of the groups that `is_it`, of one group or of all; none where there is no such.
+pub(super) fn of(
+    client: &BaseConsumer,
+    group: Option<&str>,
+    is_it: impl Fn(&str) -> bool,
+) -> anyhow::Result<Vec<Owner>> {
+    let found = client.fetch_group_list(group, ANSWER).context("the members of the groups")?;
+    let found = found.groups().iter().filter(|group| is_it(group.name()));
+    Ok(found.flat_map(|group| group.members()).map(owner).collect())
 }
 
 fn owner(member: &GroupMemberInfo) -> Owner {

@@ -13,8 +13,8 @@ use domain::{
     product::{self, ProductRegistered, ProductRepriced},
 };
 use projections::{
-    ALL, Batch, Checkpoint, Engine, EngineError, Error, Extent, Fact, Fault, Logged, Pool, Refused,
-    Share, Tables, history, products,
+    ALL, Batch, Checkpoint, Engine, EngineError, Error, Extent, Fact, Fault, Logged, Part, Pool,
+    Refused, Share, Tables, apply_as_one, history, products,
 };
 use schemas::{CATALOG, EventMessage, Origin, Traceparent};
 use uuid::Uuid;
@@ -83,13 +83,13 @@ pub(crate) async fn whoever_waits_for_the_lock_finds_the_checkpoint_moved(
     let other = scene.engine("snapshot")?;
     let believed = slow.take(PARTITION, &log(1000)).await?;
     let events = events(3, 2)?;
-    let (first, start) = (batch(&events), believed.clone());
-    let slow = tokio::spawn(async move { slow.apply(PARTITION, &start, &first).await });
+    let (first, start) = (events.clone(), believed.clone());
+    let slow = tokio::spawn(async move { slow.apply(PARTITION, &start, &batch(&first)).await });
     while !REACHED.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;
     }
-    let second = batch(&events);
-    let waiting = tokio::spawn(async move { other.apply(PARTITION, &believed, &second).await });
+    let waiting =
+        tokio::spawn(async move { other.apply(PARTITION, &believed, &batch(&events)).await });
     // Past one lock wait time-out, so the retry is seen, too.
     tokio::time::sleep(Duration::from_secs(6)).await;
     ensure!(!waiting.is_finished(), "it did not wait for the lock");
@@ -201,7 +201,53 @@ pub(crate) async fn partitions_move_together_or_not_at_all(world: &mut World) ->
     scene.strike().await
 }
 
-fn shares<'a>(believed: &'a [Checkpoint; 2], batches: &'a [Batch; 2]) -> [Share<'a>; 2] {
+/// Projections that share a transaction move together; one that was moved by somebody else, or that
+/// cannot go on, leaves all of them where they were.
+pub(crate) async fn projections_move_together_or_not_at_all(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9010).await?;
+    let set = [scene.engine("products")?, scene.engine("snapshot")?, scene.engine("history")?];
+    let mut believed = vec![];
+    for engine in &set {
+        believed.push(engine.take(PARTITION, &log(1000)).await?);
+    }
+    let mut events = events(1, 5)?;
+    let (first, second) = (batch(&events[..2]), batch(&events[2..4]));
+    let moved = apply_as_one(&parts(&set, &believed, &first)).await?;
+    let believed: Vec<_> = moved.into_iter().flatten().map(|(_, at)| at).collect();
+    ensure!(believed.len() == 3 && believed.iter().all(|at| at.next(CATALOG.events.name) == 2));
+
+    let ahead = set[1].apply(PARTITION, &believed[1], &second).await?;
+    let refused = apply_as_one(&parts(&set, &believed, &second)).await;
+    ensure!(matches!(refused, Err(EngineError::Superseded)), "{refused:?}");
+    let rest = [&set[0], &set[2]].into_iter().zip([&believed[0], &believed[2]]);
+    for (engine, believed) in rest.clone() {
+        ensure!(engine.take(PARTITION, &log(1000)).await? == *believed, "it moved");
+    }
+    // Whoever stands further back reads again what the others have.
+    let mut level = vec![];
+    for (engine, believed) in rest {
+        level.push(engine.apply(PARTITION, believed, &second).await?);
+    }
+    level.insert(1, ahead);
+    events[4] = event(&"demo".parse()?, 4, 0, 9);
+    let broken = apply_as_one(&parts(&set, &level, &batch(&events[4..]))).await;
+    ensure!(matches!(broken, Err(EngineError::Stop(_))), "{broken:?}");
+    for (engine, believed) in set.iter().zip(&level) {
+        ensure!(engine.take(PARTITION, &log(1000)).await? == *believed, "it moved");
+    }
+    scene.strike().await
+}
+
+fn parts<'a>(set: &'a [Engine], believed: &'a [Checkpoint], batch: &'a Batch<'a>) -> Vec<Part<'a>> {
+    let part = |(engine, believed)| Part {
+        engine,
+        shares: vec![Share { partition: PARTITION, believed, batch }],
+    };
+    set.iter().zip(believed).map(part).collect()
+}
+
+fn shares<'a>(believed: &'a [Checkpoint; 2], batches: &'a [Batch<'a>; 2]) -> [Share<'a>; 2] {
     let share =
         |partition, at: usize| Share { partition, believed: &believed[at], batch: &batches[at] };
     [share(2, 0), share(3, 1)]
@@ -292,8 +338,8 @@ fn log(end: i64) -> BTreeMap<String, Extent> {
     topics.into_iter().map(|topic| (topic.to_owned(), extent())).collect()
 }
 
-fn batch(records: &[Logged]) -> Batch {
-    Batch { records: records.to_vec(), next: BTreeMap::new() }
+fn batch(records: &[Logged]) -> Batch<'_> {
+    Batch { records: records.iter().collect(), next: BTreeMap::new() }
 }
 
 fn aggregate(number: usize) -> Uuid {

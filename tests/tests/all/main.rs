@@ -88,6 +88,7 @@ fn of_one_piece() -> Vec<Trial> {
         trial!(on_servers engine::batches_do_not_matter),
         trial!(on_servers engine::a_gap_stops_before_it),
         trial!(on_servers engine::partitions_move_together_or_not_at_all),
+        trial!(on_servers engine::projections_move_together_or_not_at_all),
         trial!(on_servers engine::a_table_of_another_shape_is_refused),
         trial!(on_servers engine::another_log_is_refused),
         trial!(on_servers search::words_are_found_in_either_language),

@@ -1,0 +1,175 @@
+//! One projection among those that a worker feeds: where it stands, and what of a batch is for it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::Timestamp;
+use projections::{Batch, Checkpoint, Engine, Logged, Part, Share, Stop};
+
+use super::progress::Progress;
+use crate::{
+    log::Ends,
+    telemetry::{PARTITION_STOPPED, VERSION_BREAKS},
+};
+
+/// A projection and its partitions.
+pub(super) struct Feed {
+    pub(super) engine: Arc<Engine>,
+    owned: BTreeMap<i32, Standing>,
+    progress: Progress,
+}
+
+/// Where a partition stands.
+enum Standing {
+    /// The checkpoint is to be read.
+    Unknown,
+    /// Applied up to here; the reader goes on from there, or from before it.
+    At(Checkpoint),
+    /// A record cannot be applied. It is not read any further until it is assigned anew: only a
+    /// person can tell whether the log or this build is at fault.
+    Stopped,
+}
+
+/// What of a poll is for one projection, by partition.
+#[derive(Default)]
+pub(super) struct Batches<'a> {
+    of: BTreeMap<i32, Batch<'a>>,
+}
+
+impl Feed {
+    pub(super) fn new(engine: &Arc<Engine>, ends: Ends) -> Self {
+        let progress = Progress::new(engine.projection(), ends);
+        Self { engine: Arc::clone(engine), owned: BTreeMap::new(), progress }
+    }
+
+    /// These partitions are owned from now on.
+    pub(super) fn own(&mut self, partitions: &[i32]) {
+        for partition in self.owned.keys() {
+            self.stopped(*partition).set(0);
+        }
+        self.progress.forget();
+        self.owned = partitions.iter().map(|partition| (*partition, Standing::Unknown)).collect();
+    }
+
+    /// Whether the partition is fed at all.
+    pub(super) fn goes_on(&self, partition: i32) -> bool {
+        matches!(self.owned.get(&partition), Some(Standing::Unknown | Standing::At(_)))
+    }
+
+    /// The partitions that are fed, and where they stand.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (i32, &Checkpoint)> {
+        self.owned.iter().filter_map(|(partition, standing)| match standing {
+            Standing::At(checkpoint) => Some((*partition, checkpoint)),
+            Standing::Unknown | Standing::Stopped => None,
+        })
+    }
+
+    /// Where the partition stands, if it is fed.
+    pub(super) fn at(&self, partition: i32) -> Option<Checkpoint> {
+        self.standing().find(|(at, _)| *at == partition).map(|(_, checkpoint)| checkpoint.clone())
+    }
+
+    /// The next offset of each topic that is to be applied.
+    pub(super) fn next(&self) -> impl Iterator<Item = ((&'static str, i32), i64)> {
+        let topics = self.engine.projection().topics();
+        self.standing().flat_map(move |(partition, at)| {
+            topics.iter().map(move |topic| ((topic.name, partition), at.next(topic.name)))
+        })
+    }
+
+    /// What of `records` it has not applied. Another projection may stand further back, and have
+    /// them read again.
+    pub(super) fn batches<'a>(&self, records: &'a [Logged]) -> Batches<'a> {
+        let mut batches = Batches::default();
+        let reads = |topic: &str| self.engine.projection().topics().iter().any(|t| t.name == topic);
+        for logged in records {
+            let Some(Standing::At(at)) = self.owned.get(&logged.partition) else { continue };
+            if reads(&logged.topic) && logged.offset >= at.next(&logged.topic) {
+                batches.of.entry(logged.partition).or_default().records.push(logged);
+            }
+        }
+        batches
+    }
+
+    /// What it may pass over, because there is no record up to these offsets.
+    pub(super) fn passing(&self, to: &BTreeMap<(&'static str, i32), i64>) -> Batches<'static> {
+        let mut batches = Batches::default();
+        for ((topic, partition), next) in self.next() {
+            let end = to.get(&(topic, partition)).filter(|end| **end > next);
+            if let Some(end) = end {
+                let batch: &mut Batch<'_> = batches.of.entry(partition).or_default();
+                batch.next.insert(topic.to_owned(), *end);
+            }
+        }
+        batches
+    }
+
+    /// Its part of a transaction.
+    pub(super) fn part<'a>(&'a self, batches: &'a Batches<'a>) -> Part<'a> {
+        let share = |(partition, batch)| match self.owned.get(partition)? {
+            Standing::At(believed) => Some(Share { partition: *partition, believed, batch }),
+            Standing::Unknown | Standing::Stopped => None,
+        };
+        Part { engine: &self.engine, shares: batches.of.iter().filter_map(share).collect() }
+    }
+
+    /// Notes where partitions stand.
+    pub(super) fn moved(&mut self, to: impl IntoIterator<Item = (i32, Checkpoint)>) {
+        let standing = |(partition, checkpoint)| (partition, Standing::At(checkpoint));
+        self.owned.extend(to.into_iter().map(standing));
+    }
+
+    /// Feeds the partition no more.
+    pub(super) fn stop(&mut self, partition: i32, why: &dyn std::error::Error) {
+        let (projection, version) = (self.engine.projection().name(), self.engine.version());
+        tracing::error!(projection, version, partition, %why, "the partition is stopped");
+        self.stopped(partition).set(1);
+        self.owned.insert(partition, Standing::Stopped);
+    }
+
+    fn stopped(&self, partition: i32) -> metrics::Gauge {
+        let projection = self.engine.projection().name();
+        metrics::gauge!(PARTITION_STOPPED,
+            "projection" => projection, "partition" => partition.to_string())
+    }
+
+    pub(super) fn count_break(&self, stop: &Stop) {
+        let kind = match stop.fault {
+            projections::Fault::Gap { .. } => "gap",
+            projections::Fault::Doubled { .. } => "doubled",
+            projections::Fault::Unknown(_) => return,
+        };
+        let projection = self.engine.projection().name();
+        metrics::counter!(VERSION_BREAKS, "projection" => projection, "kind" => kind).increment(1);
+    }
+
+    /// Tells of records, appended at those times, that were applied.
+    pub(super) fn applied(&self, appended: &[Timestamp], took: std::time::Duration) {
+        self.progress.applied(appended, took);
+    }
+
+    /// Tells how far its partitions have come.
+    pub(super) fn tell(&mut self) {
+        let standing = self.owned.iter().filter_map(|(partition, standing)| match standing {
+            Standing::At(checkpoint) => Some((*partition, checkpoint)),
+            Standing::Unknown | Standing::Stopped => None,
+        });
+        self.progress.tell(standing);
+    }
+
+    /// Tells of no partition any more.
+    pub(super) fn forget(&mut self) {
+        self.progress.forget();
+    }
+}
+
+impl<'a> Batches<'a> {
+    /// Each partition's by itself.
+    pub(super) fn apart(self) -> impl Iterator<Item = (i32, Batch<'a>)> {
+        self.of.into_iter()
+    }
+
+    /// When its records were appended.
+    pub(super) fn appended(&self) -> Vec<Timestamp> {
+        self.of.values().flat_map(|batch| &batch.records).map(|logged| logged.appended).collect()
+    }
+}
