@@ -68,7 +68,7 @@ fn compare_status(
     let recent = Utc::now().timestamp_millis() - KEPT_MS;
     for (id, fate) in piece {
         let Some(expected) = &fate.row else { continue };
-        let next = if fate.decisions > 0 { before.status_decisions } else { before.status_events };
+        let next = if fate.events > 0 { before.status_events } else { before.status_decisions };
         let is_passed = next > fate.concluded;
         let found = decisions.get(id);
         // Between two events of a command its status is that of the first.
