@@ -88,11 +88,7 @@ pub fn check(config: &Config, scope: &Scope, shutdown: &Shutdown) -> anyhow::Res
     let begun = Instant::now();
     let observer = Observer::open(config)?;
     let mut pass = Pass::begin(config, &observer, scope, shutdown)?;
-    let mut stretches = vec![];
-    for partition in scope.partitions() {
-        stretches.push(Stretch::of(&pass, partition)?.length());
-    }
-    pass.progress = Progress::begin(stretches.iter().map(|length| pass.passes(*length)).sum())?;
+    pass.progress = Progress::begin(pass.length()?)?;
     for partition in scope.partitions() {
         pass.partition(partition, shutdown)?;
     }
@@ -167,9 +163,14 @@ impl<'s> Pass<'s> {
         Ok(())
     }
 
-    /// How many offsets are passed over a partition of that length, read as often as it has slices.
-    fn passes(&self, length: u64) -> u64 {
-        length * Slice::all(length, self.scope.slice).count() as u64
+    /// How many offsets are to be passed: those of a partition as often as it has slices.
+    fn length(&self) -> anyhow::Result<u64> {
+        let mut all = if self.scope.log_only { 0 } else { told::length(self.observer)? };
+        for partition in self.scope.partitions() {
+            let length = Stretch::of(self, partition)?.length();
+            all += length * Slice::all(length, self.scope.slice).count() as u64;
+        }
+        Ok(all)
     }
 
     fn decided(&self, lane: Lane) -> anyhow::Result<Option<Vec<i64>>> {

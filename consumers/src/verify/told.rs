@@ -30,10 +30,7 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 /// of now knows each of them.
 pub(super) fn compare(pass: &mut Pass<'_>, shutdown: &Shutdown) -> anyhow::Result<()> {
     let observer = pass.observer;
-    let mut bounds = vec![];
-    for partition in 0..OUTCOMES.partitions {
-        bounds.push(observer.log.tail.bounds(OUTCOMES.name, partition)?);
-    }
+    let bounds = bounds(observer)?;
     let mut knows = BTreeMap::new();
     for partition in pass.scope.partitions() {
         knows.insert(partition, is_level(observer, partition, shutdown)?);
@@ -42,7 +39,9 @@ pub(super) fn compare(pass: &mut Pass<'_>, shutdown: &Shutdown) -> anyhow::Resul
         let mut piece = vec![];
         let (scope, decoder) = (pass.scope, pass.decoder.clone());
         let deadline = Instant::now() + Duration::from_secs(3600);
+        let doing = || format!("{} {partition}", OUTCOMES.name);
         observer.log.tail.read(OUTCOMES.name, partition, bounds, deadline, |message| {
+            pass.progress.pass(1, doing);
             let appended = Timestamp(message.timestamp().to_millis().unwrap_or_default());
             if message.offset() >= bounds.end || !scope.is_then(appended) {
                 return Ok(());
@@ -61,6 +60,17 @@ pub(super) fn compare(pass: &mut Pass<'_>, shutdown: &Shutdown) -> anyhow::Resul
         compare_piece(pass, &knows, &piece)?;
     }
     Ok(())
+}
+
+/// How many outcomes there are to be read.
+pub(super) fn length(observer: &Observer) -> anyhow::Result<u64> {
+    let lengths = bounds(observer)?.into_iter();
+    Ok(lengths.map(|bounds| bounds.end.saturating_sub(bounds.next).unsigned_abs()).sum())
+}
+
+fn bounds(observer: &Observer) -> anyhow::Result<Vec<Bounds>> {
+    let tail = &observer.log.tail;
+    (0..OUTCOMES.partitions).map(|partition| tail.bounds(OUTCOMES.name, partition)).collect()
 }
 
 fn compare_piece(
