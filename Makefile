@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors asyncapi released
+.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors asyncapi released alerts
 
 QUICKSTART := docs/quickstart/java
 
@@ -24,6 +24,7 @@ help: ; @printf '%s\n' \
 	'make openapi  rewrite the committed description of the API' \
 	'make errors   rewrite the committed list of error codes' \
 	'make asyncapi rewrite the committed description of the topics, and docs/events.md' \
+	'make alerts   the alert rules against their tests; needs promtool (Debian: prometheus)' \
 	'make released when a version is released: what its clients rely on from now on'
 
 demo:
@@ -70,6 +71,9 @@ errors:
 
 asyncapi:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
+
+alerts:
+	@cd deploy/observability && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml
 
 released:
 	@JANGBU_RELEASE=1 cargo test --package tests --test all breaking::a_released

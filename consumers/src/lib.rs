@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod dead_letters;
 pub mod faults;
 pub mod generate;
 pub mod handler;

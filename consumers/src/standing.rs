@@ -1,7 +1,7 @@
 //! Where every reader of the log stands: the handler, the projections, the search index.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     config::Config,
-    log::{Bounds, Kafka, Tail, feeds, group_of_handler},
+    log::{Bounds, Kafka, Tail, feeds, group_of_handler, native},
     shutdown::Shutdown,
 };
 
@@ -119,15 +119,23 @@ impl Observer {
         Ok(self.runtime.block_on(search::fan_outs_left(&self.db, version))?)
     }
 
-    /// Waits, at most so long, until everybody has read everything; whether that is so.
+    /// Waits, at most so long, until everybody has read everything; whether that is so. What is
+    /// `stuck` behind a transaction that stays open is not waited for.
     ///
     /// # Errors
     /// When a server does not answer.
-    pub fn wait_for_rest(&self, wait: Duration, shutdown: &Shutdown) -> anyhow::Result<bool> {
+    pub fn wait_for_rest(
+        &self,
+        wait: Duration,
+        stuck: &BTreeSet<(&'static str, i32)>,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<bool> {
         let deadline = Instant::now() + wait;
         loop {
             let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
-            if !behind && self.fan_outs()? == 0 && self.log.open_transactions()?.is_empty() {
+            let open = self.log.open_transactions()?;
+            let is_open = open.iter().any(|(topic, at, _)| !stuck.contains(&(*topic, *at)));
+            if !behind && self.fan_outs()? == 0 && !is_open {
                 return Ok(true);
             }
             if Instant::now() >= deadline || shutdown.requested() {
@@ -188,6 +196,11 @@ impl Log {
     /// That a broker answers at all.
     pub(crate) fn answers(&self) -> anyhow::Result<()> {
         Ok(self.client.fetch_metadata(Some(CATALOG.commands.name), PROBE).map(drop)?)
+    }
+
+    /// The ids of topics, in their order: one made anew has another.
+    pub(crate) fn topic_ids(&self, topics: &[&str]) -> anyhow::Result<Vec<String>> {
+        native::topic_ids(&self.client, topics, 10_000).map_err(anyhow::Error::msg)
     }
 
     /// The offset up to which the handler has decided each partition's commands of a lane.

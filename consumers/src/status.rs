@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Flag, Given, Usage},
+    dead_letters,
     screen::{Align, table},
     standing::{self, At, Log, Standing},
 };
@@ -96,15 +97,6 @@ pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
     Ok(status.problems.is_empty())
 }
 
-fn dead_letters(log: &Log) -> anyhow::Result<usize> {
-    let mut dead = 0;
-    for partition in 0..DEAD_LETTERS.partitions {
-        let bounds = log.tail.bounds(DEAD_LETTERS.name, partition)?;
-        dead += usize::from(log.unread(DEAD_LETTERS.name, partition, bounds)?.is_some());
-    }
-    Ok(dead)
-}
-
 fn problems_of(reader: &Standing) -> Vec<String> {
     let name = reader.name;
     let mut problems = vec![];
@@ -137,10 +129,10 @@ impl Status {
     fn look_aside(&mut self, log: &Log) {
         let open = self.heard("open transactions", log.open_transactions());
         self.open_transactions = open.unwrap_or_default();
-        let dead = self.heard(DEAD_LETTERS.name, dead_letters(log)).unwrap_or_default();
+        let dead = self.heard(DEAD_LETTERS.name, dead_letters::open(&log.tail)).unwrap_or_default();
         if dead > 0 {
-            self.problems
-                .push(format!("dead letters in {dead} partitions of {}", DEAD_LETTERS.name));
+            let problem = format!("{dead} dead letters; `jangbu dead-letters list` shows them");
+            self.problems.push(problem);
         }
     }
 

@@ -1,61 +1,53 @@
 //! `jangbu verify`: what must always hold, checked on a running system.
 //!
 //! One pass over the log, a partition at a time: the same partition of every topic belongs to the
-//! same aggregates. Memory is proportional to the commands and aggregates of one partition.
+//! same aggregates. A partition of more records than may be held is read several times, each time
+//! for another share of its aggregates, so memory has a bound that no log exceeds.
 
 use std::{
     fmt,
     io::{Write, stdout},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use anyhow::Context as _;
-use schemas::{CATALOG, Codec, Registry, topic::PARTITIONS};
+use anyhow::{Context as _, bail};
+use schemas::{CATALOG, Codec, Lane, OUTCOMES, Registry};
 use serde::Serialize;
 
 use crate::{
-    config::{Config, Flag, Given, Usage},
+    config::{Config, Given, Usage},
     log::Decoder,
     screen::{Align, table},
     shutdown::{Shutdown, shutdown_signal},
     standing::Observer,
 };
 
+mod asked;
 mod checks;
 mod fate;
 mod history;
 mod ledger;
+mod order;
 mod passage;
+mod progress;
+mod scope;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod told;
+mod unsettled;
 
+use asked::Caller;
 use checks::Checks;
 pub use checks::{Check, Rule};
+use passage::Stretch;
+use progress::Progress;
+pub use scope::Scope;
+use scope::Slice;
+use unsettled::Stuck;
 
 /// What `jangbu verify` takes.
-pub const USAGE: Usage = Usage {
-    about: "jangbu verify: checks what must always hold, over the whole log.",
-    settings: &[],
-    flags: &[
-        Flag {
-            name: "wait",
-            value: Some("SECONDS"),
-            meaning: "First wait for rest; fail without.",
-        },
-        Flag { name: "log-only", value: None, meaning: "Leave MySQL and search out." },
-        Flag { name: "json", value: None, meaning: "As JSON." },
-    ],
-};
-
-/// What to check.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Scope {
-    /// How long to wait until everything is read; none: check what can be checked under load.
-    pub wait: Option<Duration>,
-    /// Leave MySQL and the search engine out.
-    pub log_only: bool,
-}
+pub const USAGE: Usage = Usage { about: checks::ABOUT, settings: &["keys"], flags: scope::FLAGS };
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -72,37 +64,118 @@ pub struct Report {
     pub seconds: f64,
 }
 
+/// A check under way.
+struct Pass<'s> {
+    scope: &'s Scope,
+    observer: &'s Observer,
+    decoder: Decoder,
+    caller: Option<Caller>,
+    stuck: Stuck,
+    at_rest: bool,
+    checks: Checks,
+    progress: Progress,
+    records: u64,
+    /// Products met in the log.
+    products: u64,
+}
+
 /// Checks. It blocks, and runs a runtime of its own: not for async tasks.
 ///
 /// # Errors
-/// When a server does not answer; a broken rule is no error, see [`Report::holds`].
-pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Result<Report> {
+/// When a server does not answer, or a stop is asked for; a broken rule is no error, see
+/// [`Report::holds`].
+pub fn check(config: &Config, scope: &Scope, shutdown: &Shutdown) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let observer = Observer::open(config)?;
-    let at_rest = observer.wait_for_rest(scope.wait.unwrap_or_default(), shutdown)?;
-    let registry = Registry::new(&config.registry)?;
-    let topics = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions];
-    let codec = observer.runtime.block_on(Codec::load(registry, &topics));
-    let codec = codec.context("schema registry")?;
-    let decoder = Decoder::new(codec.into(), observer.runtime.handle().clone());
-    let mut checks = Checks::default();
-    let (mut records, mut products) = (0, 0);
-    for partition in 0..PARTITIONS {
-        let mut passage = passage::read(&observer, &decoder, partition, &mut checks)?;
-        records += passage.records;
-        passage.ledger.close(&mut checks);
-        if !scope.log_only {
-            products += stores::compare(&observer, partition, &passage, at_rest, &mut checks)?;
+    let mut pass = Pass::begin(config, &observer, scope, shutdown)?;
+    pass.progress = Progress::begin(pass.length()?)?;
+    for partition in scope.partitions() {
+        pass.partition(partition, shutdown)?;
+    }
+    if !scope.log_only {
+        stores::checkpoints(&observer, &scope.partitions(), &mut pass.checks)?;
+        told::compare(&mut pass, shutdown)?;
+        if pass.at_rest && scope.is_whole() {
+            stores::count(&observer, pass.products, &mut pass.checks)?;
         }
     }
-    if !scope.log_only && at_rest {
-        stores::count(&observer, products, &mut checks)?;
+    pass.progress.end();
+    let (at_rest, records, rest_required) = (pass.at_rest, pass.records, scope.wait.is_some());
+    let (checks, seconds) = (pass.checks.into_list(), begun.elapsed().as_secs_f64());
+    Ok(Report { checks, at_rest, rest_required, records, seconds })
+}
+
+impl<'s> Pass<'s> {
+    fn begin(
+        config: &Config,
+        observer: &'s Observer,
+        scope: &'s Scope,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
+        let caller =
+            scope.api.as_deref().map(|base| Caller::new(base, &config.keys)).transpose()?;
+        let registry = Registry::new(&config.registry)?;
+        let topics = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions, OUTCOMES];
+        let codec = observer.runtime.block_on(Codec::load(registry, &topics));
+        let codec = codec.context("schema registry")?;
+        let decoder = Decoder::new(codec.into(), observer.runtime.handle().clone());
+        let mut checks = Checks::default();
+        let stuck = unsettled::find(observer, shutdown, &mut checks)?;
+        let mut is_stable = true;
+        for lane in Lane::ALL {
+            let offsets = unsettled::decided(observer, lane)?;
+            is_stable &= offsets.is_some();
+            checks.note(Rule::NoOpenTransaction, offsets.is_some(), || {
+                format!("the handler's offsets on {} stay unstable", CATALOG.lane(lane).name)
+            });
+        }
+        let wait = scope.wait.unwrap_or_default();
+        let at_rest = is_stable && observer.wait_for_rest(wait, &stuck, shutdown)?;
+        let progress = Progress::begin(0)?;
+        let (records, products) = (0, 0);
+        Ok(Self {
+            scope,
+            observer,
+            decoder,
+            caller,
+            stuck,
+            at_rest,
+            checks,
+            progress,
+            records,
+            products,
+        })
     }
-    if at_rest {
-        open_transactions(&observer, &mut checks)?;
+
+    fn partition(&mut self, partition: i32, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let stretch = Stretch::of(self, partition)?;
+        for slice in Slice::all(stretch.length(), self.scope.slice) {
+            if shutdown.requested() {
+                bail!("stopped before the end");
+            }
+            let mut ledger = passage::read(self, &stretch, slice)?;
+            ledger.close(&mut self.checks);
+            if !self.scope.log_only {
+                stores::compare(self, &stretch, &ledger)?;
+            }
+            asked::ask(self, partition, &ledger)?;
+        }
+        Ok(())
     }
-    let (checks, rest_required) = (checks.into_list(), scope.wait.is_some());
-    Ok(Report { checks, at_rest, rest_required, records, seconds: begun.elapsed().as_secs_f64() })
+
+    /// How many offsets are to be passed: those of a partition as often as it has slices.
+    fn length(&self) -> anyhow::Result<u64> {
+        let mut all = if self.scope.log_only { 0 } else { told::length(self.observer)? };
+        for partition in self.scope.partitions() {
+            let length = Stretch::of(self, partition)?.length();
+            all += length * Slice::all(length, self.scope.slice).count() as u64;
+        }
+        Ok(all)
+    }
+
+    fn decided(&self, lane: Lane) -> anyhow::Result<Option<Vec<i64>>> {
+        unsettled::decided(self.observer, lane)
+    }
 }
 
 /// Runs the command.
@@ -110,26 +183,13 @@ pub fn check(config: &Config, scope: Scope, shutdown: &Shutdown) -> anyhow::Resu
 /// # Errors
 /// When a server does not answer.
 pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    let wait = given.value("wait").map(str::parse).transpose().context("--wait SECONDS")?;
-    let scope = Scope { wait: wait.map(Duration::from_secs), log_only: given.has("log-only") };
-    let report = check(config, scope, &shutdown_signal()?)?;
+    let report = check(config, &Scope::of(given)?, &shutdown_signal()?)?;
     if given.has("json") {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
         write!(stdout(), "{report}")?;
     }
     Ok(report.holds())
-}
-
-fn open_transactions(observer: &Observer, checks: &mut Checks) -> anyhow::Result<()> {
-    let open = observer.log.open_transactions()?;
-    for topic in [CATALOG.events.name, CATALOG.decisions.name] {
-        for partition in 0..PARTITIONS {
-            let held = open.iter().find(|(name, at, _)| *name == topic && *at == partition);
-            checks.note(Rule::NoOpenTransaction, held.is_none(), || format!("{topic} {partition}"));
-        }
-    }
-    Ok(())
 }
 
 impl Report {

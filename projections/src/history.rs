@@ -1,9 +1,13 @@
 //! What happened to each aggregate, event by event.
 
+use std::collections::HashMap;
+
 use domain::{CommandId, MallId, Timestamp};
 use schemas::{CATALOG, Records, Topic};
 use serde::Serialize;
-use sqlx::{MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
+use sqlx::{
+    MySqlConnection, MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,6 +17,7 @@ use crate::{
     fact::{EventHead, Fact, Logged},
     page::Page,
     projection::{Fault, Projection, follows},
+    store,
     table::Tables,
 };
 
@@ -172,6 +177,30 @@ pub async fn page(
         .await?;
     let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |row| row.version))
+}
+
+/// How many events the table holds of each of `aggregates`, and the greatest version among them;
+/// for processes, never for a request.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn extents(
+    db: &mut MySqlConnection,
+    tables: &Tables,
+    aggregates: &[Uuid],
+) -> Result<HashMap<Uuid, (i64, i64)>, Error> {
+    const EXTENTS: &str = "SELECT aggregate_id, COUNT(*) AS events, MAX(version) AS version \
+        FROM {table} WHERE aggregate_id IN ({values}) GROUP BY aggregate_id";
+    let table = tables.table(History::NAME)?;
+    let mut extents = HashMap::with_capacity(aggregates.len());
+    for keys in aggregates.chunks(store::MOST_KEYS) {
+        for row in store::select(db, &table, EXTENTS, keys).await? {
+            let columns = Columns(&row);
+            let extent = (columns.get("events")?, columns.get("version")?);
+            extents.insert(columns.uuid("aggregate_id")?, extent);
+        }
+    }
+    Ok(extents)
 }
 
 #[cfg(test)]

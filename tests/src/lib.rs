@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod fleet;
+pub mod forge;
 pub mod load;
 pub mod process;
 pub mod samples;

@@ -8,12 +8,14 @@ use std::{
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    generate, import, records, status, telemetry, verify,
+    dead_letters, generate, import, records, status, telemetry, verify,
 };
 
 struct Command {
     words: &'static [&'static str],
     usage: &'static Usage,
+    /// The flag that a word behind the command's own stands for.
+    operand: Option<&'static str>,
     run: Run,
 }
 
@@ -24,26 +26,43 @@ enum Run {
     System(fn(&Config, &Given) -> anyhow::Result<bool>),
     /// Its flags only.
     Alone(fn(&Given) -> anyhow::Result<bool>),
-    /// Its flags and a file, which may follow its words.
-    File(fn(&Given) -> anyhow::Result<bool>),
+}
+
+type System = fn(&Config, &Given) -> anyhow::Result<bool>;
+
+const fn of(words: &'static [&'static str], usage: &'static Usage, run: System) -> Command {
+    Command { words, usage, operand: None, run: Run::System(run) }
+}
+
+/// A command about one dead letter.
+const fn letter(words: &'static [&'static str], usage: &'static Usage, run: System) -> Command {
+    Command { words, usage, operand: Some("at"), run: Run::System(run) }
 }
 
 const COMMANDS: &[Command] = &[
+    of(&["topics", "apply"], &admin::USAGE, |config, given| wait(admin::run(config, given))),
+    of(&["migrate"], &admin::migrate::USAGE, |config, given| {
+        wait(admin::migrate::run(config, given))
+    }),
+    of(&["status"], &status::USAGE, status::run),
+    of(&["tail"], &records::USAGE, records::run),
+    of(&["verify"], &verify::USAGE, verify::run),
+    of(&["dead-letters", "list"], &dead_letters::LIST, dead_letters::list),
+    letter(&["dead-letters", "show"], &dead_letters::SHOW, dead_letters::show),
+    letter(&["dead-letters", "resend"], &dead_letters::RESEND, dead_letters::resend),
+    letter(&["dead-letters", "drop"], &dead_letters::DROP, dead_letters::drop_letter),
     Command {
-        words: &["topics", "apply"],
-        usage: &admin::USAGE,
-        run: Run::System(|config, given| wait(admin::run(config, given))),
+        words: &["import"],
+        usage: &import::USAGE,
+        operand: Some("file"),
+        run: Run::Alone(import::run),
     },
     Command {
-        words: &["migrate"],
-        usage: &admin::migrate::USAGE,
-        run: Run::System(|config, given| wait(admin::migrate::run(config, given))),
+        words: &["generate"],
+        usage: &generate::USAGE,
+        operand: None,
+        run: Run::Alone(generate::run),
     },
-    Command { words: &["status"], usage: &status::USAGE, run: Run::System(status::run) },
-    Command { words: &["tail"], usage: &records::USAGE, run: Run::System(records::run) },
-    Command { words: &["verify"], usage: &verify::USAGE, run: Run::System(verify::run) },
-    Command { words: &["import"], usage: &import::USAGE, run: Run::File(import::run) },
-    Command { words: &["generate"], usage: &generate::USAGE, run: Run::Alone(generate::run) },
 ];
 
 fn main() -> ExitCode {
@@ -63,10 +82,10 @@ fn run() -> anyhow::Result<bool> {
     while let Some(word) = arguments.next_if(|argument| !argument.starts_with('-')) {
         words.push(word);
     }
-    let mut file = None;
-    let command = COMMANDS.iter().find(|command| match (command.run, words.as_slice()) {
-        (Run::File(_), [first, operand]) if command.words == [first] => {
-            file = Some(format!("--file={operand}"));
+    let mut operand = None;
+    let command = COMMANDS.iter().find(|command| match (command.operand, words.split_last()) {
+        (Some(flag), Some((word, own))) if own == command.words => {
+            operand = Some(format!("--{flag}={word}"));
             true
         }
         _ => command.words == words,
@@ -75,14 +94,14 @@ fn run() -> anyhow::Result<bool> {
         overview()?;
         return Ok(words.is_empty());
     };
-    let arguments = file.into_iter().chain(arguments);
+    let arguments = operand.into_iter().chain(arguments);
     match command.run {
         Run::System(run) => {
             let (config, given) = Config::load_with(command.usage, arguments)?;
             telemetry::log(&config)?;
             run(&config, &given)
         }
-        Run::Alone(run) | Run::File(run) => run(&Config::flags(command.usage, arguments)?),
+        Run::Alone(run) => run(&Config::flags(command.usage, arguments)?),
     }
 }
 
@@ -92,5 +111,6 @@ fn wait(work: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<bool
 
 fn overview() -> std::io::Result<()> {
     writeln!(stdout(), "Commands, each with --help:")?;
-    COMMANDS.iter().try_for_each(|command| writeln!(stdout(), "  {}", command.usage.about))
+    let first = |about: &'static str| about.split("\n\n").next().unwrap_or(about);
+    COMMANDS.iter().try_for_each(|command| writeln!(stdout(), "  {}", first(command.usage.about)))
 }

@@ -16,6 +16,10 @@ use uuid::Uuid;
 use super::{client::Kafka, native::Membership, record::to_kafka};
 use crate::faults;
 
+mod alone;
+
+pub use alone::write_together;
+
 /// How long a step of a transaction may take; the brokers abort one that is open for 3 s.
 const STEP: Duration = Duration::from_millis(2900);
 

@@ -2,21 +2,43 @@
 
 use std::collections::VecDeque;
 
-use domain::catalog::Event;
+use domain::{Timestamp, catalog::Event};
 use projections::{
     Logged, Projection,
     command_status::{CommandStatus, CommandStatusRow},
 };
-use schemas::{CommandMessage, DecisionMessage, EventMessage, Verdict};
+use schemas::{CommandMessage, DecisionMessage, EventMessage, Lane, Verdict};
 use uuid::Uuid;
 
 use super::history::{Conclusion, History};
+
+/// A command as it stands in the log.
+pub(super) struct Asked {
+    pub(super) lane: Lane,
+    pub(super) offset: i64,
+    pub(super) appended: Timestamp,
+    pub(super) aggregate: Uuid,
+    /// Whether it is where commands are known to be decided.
+    pub(super) is_due: bool,
+    /// Whether what becomes of it is to be judged.
+    pub(super) is_judged: bool,
+    /// What it says, where that can be read.
+    pub(super) wish: Option<CommandMessage>,
+}
 
 /// What is known of a command.
 #[derive(Default)]
 pub(super) struct Fate {
     /// Whether it is in the command log.
     pub(super) asked: bool,
+    /// Whether it is within the scope of the check.
+    pub(super) is_judged: bool,
+    /// How often it stands in the log.
+    pub(super) times: u32,
+    /// Where it stands first; none where both lanes hold it, and either may have been decided.
+    pub(super) stands: Option<(Lane, i64, Timestamp)>,
+    /// Where its decision, or its last event, stands.
+    pub(super) concluded: i64,
     /// Whether it is where commands are known to be decided.
     due: bool,
     pub(super) aggregate: Uuid,
@@ -35,10 +57,15 @@ pub(super) struct Fate {
 
 impl Fate {
     /// It was asked for; asked again, it is the same command.
-    pub(super) fn ask(&mut self, is_due: bool, aggregate: Uuid, wish: Option<CommandMessage>) {
+    pub(super) fn ask(&mut self, asked: Asked) {
+        let Asked { lane, offset, appended, aggregate, is_due, is_judged, wish } = asked;
         if !self.asked {
             (self.asked, self.aggregate) = (true, aggregate);
+            self.stands = Some((lane, offset, appended));
+            self.is_judged = is_judged;
         }
+        self.stands = self.stands.filter(|(known, ..)| *known == lane);
+        self.times += 1;
         self.due |= is_due;
         let is_known = |wish: &CommandMessage| {
             self.wishes.iter().any(|known| known.origin.body_hash == wish.origin.body_hash)
@@ -59,6 +86,7 @@ impl Fate {
 
     pub(super) fn take_decision(&mut self, logged: &Logged, aggregate: Uuid) {
         self.decisions += 1;
+        self.concluded = logged.offset;
         self.row = CommandStatus::apply(self.row.take(), logged).ok();
         if self.asked && self.aggregate != aggregate {
             self.fault = Some("was decided for another aggregate");
@@ -73,6 +101,7 @@ impl Fate {
             self.fault = Some("has events that do not follow each other");
         }
         self.events += 1;
+        self.concluded = logged.offset;
         self.last_version = version;
         self.row = CommandStatus::apply(self.row.take(), logged).ok();
     }

@@ -19,6 +19,8 @@ pub(super) struct History {
     pub(super) mall: MallId,
     pub(super) version: i64,
     pub(super) last_offset: i64,
+    /// When its last event was appended.
+    pub(super) changed: Timestamp,
     pub(super) state: State,
     pub(super) row: Option<ProductRow>,
     /// Its rows in the directory, by their ids.
@@ -34,7 +36,8 @@ impl History {
     /// An aggregate before its first event.
     pub(super) fn new(mall: MallId) -> Self {
         let (state, row, entries) = (State::default(), None, BTreeMap::new());
-        Self { mall, version: 0, last_offset: -1, state, row, entries, sound: true }
+        let (last_offset, changed) = (-1, Timestamp(0));
+        Self { mall, version: 0, last_offset, changed, state, row, entries, sound: true }
     }
 
     pub(super) fn take(&mut self, logged: &Logged, version: i64) {
@@ -48,6 +51,7 @@ impl History {
             self.entries.extend(entry.ok().map(|entry| (key, entry)));
         }
         (self.version, self.last_offset) = (version, logged.offset);
+        self.changed = self.changed.max(logged.appended);
         match &logged.fact {
             Fact::Event(event) => self.state.evolve(&event.body, event.of_time()),
             // The state of an event of a newer build cannot be folded here.

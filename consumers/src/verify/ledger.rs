@@ -4,14 +4,20 @@ use std::collections::HashMap;
 
 use domain::CommandId;
 use projections::{EventHead, Fact, Logged};
-use schemas::{CommandMessage, DecisionMessage, event_id};
+use schemas::{DecisionMessage, event_id};
 use uuid::Uuid;
 
-use super::{Checks, Rule, fate::Fate, history::History};
+use super::{
+    Checks, Rule, Scope,
+    fate::{Asked, Fate},
+    history::History,
+    order::Order,
+};
 
-/// The books of one partition.
-pub(super) struct Ledger {
+/// The books of one partition, or of a slice of it.
+pub(super) struct Ledger<'s> {
     partition: i32,
+    scope: &'s Scope,
     pub(super) commands: HashMap<CommandId, Fate>,
     pub(super) aggregates: HashMap<Uuid, History>,
     /// Decisions without events, by the aggregate and version that they were decided on.
@@ -20,31 +26,28 @@ pub(super) struct Ledger {
     /// those of commands that have been deleted since.
     met_event: bool,
     met_decision: bool,
+    order: Order,
 }
 
-impl Ledger {
+impl<'s> Ledger<'s> {
     /// `complete` where the command log still reaches back to its first record.
-    pub(super) fn new(partition: i32, complete: bool) -> Self {
+    pub(super) fn new(partition: i32, scope: &'s Scope, complete: bool, order: Order) -> Self {
         Self {
             partition,
+            scope,
             commands: HashMap::new(),
             aggregates: HashMap::new(),
             refused: HashMap::new(),
             met_event: complete,
             met_decision: complete,
+            order,
         }
     }
 
-    /// All commands come before all decisions, and those before all events. One that `is_due`
-    /// has been decided; the others may wait.
-    pub(super) fn take_command(
-        &mut self,
-        id: CommandId,
-        aggregate: Uuid,
-        is_due: bool,
-        wish: Option<CommandMessage>,
-    ) {
-        self.commands.entry(id).or_default().ask(is_due, aggregate, wish);
+    /// All commands come before all decisions, and those before all events. One that is due has
+    /// been decided; the others may wait.
+    pub(super) fn take_command(&mut self, id: CommandId, asked: Asked) {
+        self.commands.entry(id).or_default().ask(asked);
     }
 
     pub(super) fn take_decision(&mut self, logged: &Logged, checks: &mut Checks) {
@@ -52,8 +55,13 @@ impl Ledger {
             let unreadable = || format!("{} is unreadable", place(logged));
             return checks.note(Rule::OneDecision, false, unreadable);
         };
+        if !self.scope.is_of(&decision.origin.mall) {
+            return;
+        }
         let (id, aggregate) = (decision.origin.command, decision.origin.aggregate);
         if let Some(fate) = known(&mut self.commands, &mut self.met_decision, id) {
+            fate.is_judged |= !fate.asked && self.scope.is_then(logged.appended);
+            self.order.take(logged, id, fate, checks);
             fate.take_decision(logged, aggregate);
             let on = (aggregate, decision.body.version);
             self.refused.entry(on).or_default().push(decision.clone());
@@ -73,19 +81,31 @@ impl Ledger {
         };
         let EventHead { origin, version, .. } = head;
         let aggregate = origin.aggregate;
+        let history = self.aggregates.entry(aggregate);
+        let history = history.or_insert_with(|| History::new(origin.mall.clone()));
+        if !self.scope.is_of(&origin.mall) {
+            // Only whose it is needs to be known, for commands of other malls.
+            history.sound = false;
+            return;
+        }
+        let is_judged = self.scope.is_then(logged.appended);
         // Unique because derived: equal ids would need equal versions, which rule 4 forbids, or
         // one aggregate in two partitions.
         let unique = id == Some(event_id(aggregate, version)) && at_home;
-        checks.note(Rule::EventIds, unique, || format!("{} has ce_id {id:?}", place(logged)));
-        let history = self.aggregates.entry(aggregate);
-        let history = history.or_insert_with(|| History::new(origin.mall.clone()));
         let follows = version == history.version + 1;
-        checks.note(Rule::Versions, follows, || {
-            format!("{}: version {version} after {} of {aggregate}", place(logged), history.version)
-        });
+        if is_judged {
+            let called = || format!("{} has ce_id {id:?}", place(logged));
+            checks.note(Rule::EventIds, unique, called);
+            checks.note(Rule::Versions, follows, || {
+                let before = history.version;
+                format!("{}: version {version} after {before} of {aggregate}", place(logged))
+            });
+        }
         history.sound &= follows;
         if let Some(fate) = known(&mut self.commands, &mut self.met_event, origin.command) {
-            if let (Fact::Event(event), true) = (&logged.fact, history.sound)
+            fate.is_judged |= !fate.asked && is_judged;
+            self.order.take(logged, origin.command, fate, checks);
+            if let (Fact::Event(event), true) = (&logged.fact, history.sound && fate.is_judged)
                 && let Some(same) = fate.decides_again(event, history)
             {
                 let other = || format!("{}: {} of {aggregate}", place(logged), origin.command);
@@ -110,14 +130,20 @@ impl Ledger {
                     decide_again(&mut self.commands, &refused, &History::new(mall), checks);
                 }
                 _ if known.is_some_and(|known| !known.sound) => {}
+                _ if !refused.iter().any(|refused| self.judges(refused)) => {}
                 _ => checks.note(Rule::DecidedAgain, false, || {
                     format!("{aggregate} was decided on at version {version}, which is not there")
                 }),
             }
         }
-        for (id, fate) in &self.commands {
+        for (id, fate) in self.commands.iter().filter(|(_, fate)| fate.is_judged) {
             self.close_command(*id, fate, checks);
         }
+    }
+
+    fn judges(&self, decision: &DecisionMessage) -> bool {
+        let fate = self.commands.get(&decision.origin.command);
+        fate.is_some_and(|fate| fate.is_judged)
     }
 
     fn close_command(&self, id: CommandId, fate: &Fate, checks: &mut Checks) {
@@ -138,6 +164,11 @@ impl Ledger {
             let fault = fault.unwrap_or_default();
             format!("command {id} of {} in partition {} {fault}", fate.aggregate, self.partition)
         });
+        if fate.times > 1 {
+            checks.note(Rule::Resolved, fault.is_none(), || {
+                format!("command {id}, sent {} times, {}", fate.times, fault.unwrap_or_default())
+            });
+        }
     }
 }
 
@@ -160,7 +191,8 @@ fn decide_again(
 ) {
     for decision in refused.iter().filter(|_| on.sound) {
         let id = decision.origin.command;
-        let same = commands.get_mut(&id).and_then(|fate| fate.refuses_again(decision, on));
+        let fate = commands.get_mut(&id).filter(|fate| fate.is_judged);
+        let same = fate.and_then(|fate| fate.refuses_again(decision, on));
         if let Some(same) = same {
             let other = || format!("command {id} was {}", decision.body.verdict);
             checks.note(Rule::DecidedAgain, same, other);
@@ -168,6 +200,6 @@ fn decide_again(
     }
 }
 
-fn place(logged: &Logged) -> String {
+pub(super) fn place(logged: &Logged) -> String {
     format!("{} {}/{}", logged.topic, logged.partition, logged.offset)
 }

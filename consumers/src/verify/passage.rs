@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::catalog;
+use domain::{Timestamp, catalog};
 use projections::Logged;
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
@@ -10,95 +10,183 @@ use schemas::{
 };
 use uuid::Uuid;
 
-use super::{Checks, ledger::Ledger};
+use super::{
+    Checks, Pass,
+    fate::Asked,
+    ledger::Ledger,
+    order::Order,
+    scope::{Scope, Slice},
+};
 use crate::{
     log::{Bounds, Decoder, MessageHeaders, key_of},
-    standing::{ANSWER, Observer},
+    standing::ANSWER,
 };
-
-/// A partition that was read.
-pub(super) struct Passage {
-    pub(super) ledger: Ledger,
-    /// The ends of the events and decisions that were read.
-    pub(super) events_end: i64,
-    pub(super) decisions_end: i64,
-    pub(super) records: u64,
-}
 
 /// Reading itself has no limit of its own, but silence has.
 const READING: Duration = Duration::from_secs(3600);
 
-/// Reads the partition. What counts as decided is fixed first, then the ends of what decides, then
-/// the end of the commands: so a command that counts has its decision in sight, and a decision in
-/// sight has its command in sight, whatever goes on meanwhile.
-pub(super) fn read(
-    observer: &Observer,
-    decoder: &Decoder,
-    partition: i32,
-    checks: &mut Checks,
-) -> anyhow::Result<Passage> {
-    let at = usize::try_from(partition)?;
-    let decided =
-        [observer.log.decided(Lane::Interactive)?[at], observer.log.decided(Lane::Bulk)?[at]];
-    let decisions = settled(observer, CATALOG.decisions.name, partition)?;
-    let events = settled(observer, CATALOG.events.name, partition)?;
-    let mut lanes = vec![];
-    for (lane, decided) in Lane::ALL.into_iter().zip(decided) {
-        let topic = CATALOG.lane(lane).name;
-        lanes.push((topic, decided, observer.log.tail.bounds(topic, partition)?));
+/// How far a partition is read.
+pub(super) struct Stretch {
+    pub(super) partition: i32,
+    decisions: Bounds,
+    pub(super) events: Bounds,
+    /// Each lane with the offset below which its commands are decided.
+    lanes: [(Lane, i64, Bounds); 2],
+    order: Order,
+}
+
+impl Stretch {
+    /// What counts as decided is fixed first, then the ends of what decides, then the end of the
+    /// commands: so a command that counts has its decision in sight, and a decision in sight has
+    /// its command in sight, whatever goes on meanwhile. What the group has accepted is asked for
+    /// once more after the ends, since whatever stands before them was accepted with them.
+    pub(super) fn of(pass: &Pass<'_>, partition: i32) -> anyhow::Result<Self> {
+        let (log, at) = (&pass.observer.log, usize::try_from(partition)?);
+        let offset = |lane| pass.decided(lane).map(|offsets| offsets.map(|offsets| offsets[at]));
+        let decided = [offset(Lane::Interactive)?, offset(Lane::Bulk)?];
+        let decisions = settled(pass, CATALOG.decisions.name, partition)?;
+        let events = settled(pass, CATALOG.events.name, partition)?;
+        let accepted = [offset(Lane::Interactive)?, offset(Lane::Bulk)?];
+        let bounds = |lane| log.tail.bounds(CATALOG.lane(lane).name, partition);
+        let lanes = [
+            (Lane::Interactive, decided[0].unwrap_or(0), bounds(Lane::Interactive)?),
+            (Lane::Bulk, decided[1].unwrap_or(0), bounds(Lane::Bulk)?),
+        ];
+        // Nothing was deleted yet, so every decision must have its command.
+        let complete = lanes.iter().all(|(_, _, commands)| commands.next == 0);
+        let order = Order::new(accepted, complete);
+        Ok(Self { partition, decisions, events, lanes, order })
     }
-    // Nothing was deleted yet, so every decision must have its command.
-    let complete = lanes.iter().all(|(_, _, commands)| commands.next == 0);
-    let mut reading = Reading { observer, partition, records: 0 };
-    let mut ledger = Ledger::new(partition, complete);
-    for (topic, decided, commands) in lanes {
-        reading.read(topic, commands, |message| {
-            take_command(&mut ledger, decoder, message, message.offset() < decided)
+
+    /// How many offsets it has.
+    pub(super) fn length(&self) -> u64 {
+        let [one, other] = &self.lanes;
+        let all = [self.decisions, self.events, one.2, other.2];
+        all.iter().map(|bounds| bounds.end.saturating_sub(bounds.next).unsigned_abs()).sum()
+    }
+}
+
+/// The bounds of a topic, once what was open when it was asked is settled; at once where that is
+/// known to stay open.
+fn settled(pass: &Pass<'_>, topic: &'static str, partition: i32) -> anyhow::Result<Bounds> {
+    let tail = &pass.observer.log.tail;
+    if !pass.stuck.contains(&(topic, partition)) {
+        let high = tail.high_watermark(topic, partition)?;
+        tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
+    }
+    tail.bounds(topic, partition)
+}
+
+/// Reads a slice of the partition.
+pub(super) fn read<'s>(
+    pass: &mut Pass<'s>,
+    stretch: &Stretch,
+    slice: Slice,
+) -> anyhow::Result<Ledger<'s>> {
+    let (scope, decoder) = (pass.scope, pass.decoder.clone());
+    let complete = stretch.lanes.iter().all(|(_, _, commands)| commands.next == 0);
+    let mut ledger = Ledger::new(stretch.partition, scope, complete, stretch.order);
+    for (lane, decided, bounds) in &stretch.lanes {
+        let taken = Taken { scope, decoder: &decoder, lane: *lane, decided: *decided };
+        stretch.read(pass, slice, CATALOG.lane(*lane).name, *bounds, |message, _| {
+            taken.command(&mut ledger, message)
         })?;
     }
-    reading.read(CATALOG.decisions.name, decisions, |message| {
+    stretch.read(pass, slice, CATALOG.decisions.name, stretch.decisions, |message, checks| {
         ledger.take_decision(&decoder.logged(message)?, checks);
         Ok(())
     })?;
-    reading.read(CATALOG.events.name, events, |message| {
-        let logged = decoder.logged(message)?;
-        take_event(&mut ledger, &logged, message, checks);
+    stretch.read(pass, slice, CATALOG.events.name, stretch.events, |message, checks| {
+        take_event(&mut ledger, &decoder.logged(message)?, message, checks);
         Ok(())
     })?;
-    let records = reading.records;
-    let (events_end, decisions_end) = (events.end, decisions.end);
-    Ok(Passage { ledger, events_end, decisions_end, records })
+    Ok(ledger)
 }
 
-/// The bounds of a topic, once what was open when it was asked is settled.
-fn settled(observer: &Observer, topic: &str, partition: i32) -> anyhow::Result<Bounds> {
-    let high = observer.log.tail.high_watermark(topic, partition)?;
-    observer.log.tail.wait_settled(topic, partition, high, Instant::now() + ANSWER)?;
-    observer.log.tail.bounds(topic, partition)
+impl Stretch {
+    fn read(
+        &self,
+        pass: &mut Pass<'_>,
+        slice: Slice,
+        topic: &str,
+        bounds: Bounds,
+        mut take: impl FnMut(&BorrowedMessage<'_>, &mut Checks) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (partition, deadline) = (self.partition, Instant::now() + READING);
+        let (mut at, observer) = (bounds.next, pass.observer);
+        let doing = || format!("{topic} {partition}, slice {} of {}", slice.at + 1, slice.of);
+        observer.log.tail.read(topic, partition, bounds, deadline, |message| {
+            // What was appended since the bounds were taken belongs to a later look.
+            if message.offset() >= bounds.end {
+                return Ok(());
+            }
+            pass.progress.pass((message.offset() + 1 - at).unsigned_abs(), doing);
+            at = message.offset() + 1;
+            if slice.holds(key_of(message)) {
+                pass.records += 1;
+                take(message, &mut pass.checks)?;
+            }
+            Ok(())
+        })?;
+        pass.progress.pass(bounds.end.saturating_sub(at).max(0).unsigned_abs(), doing);
+        Ok(())
+    }
 }
 
-/// A command whose headers say whose it is gets a decision, even if the rest cannot be read; one
-/// that `is_due` has it.
-fn take_command(
-    ledger: &mut Ledger,
-    decoder: &Decoder,
-    message: &BorrowedMessage<'_>,
-    is_due: bool,
-) -> anyhow::Result<()> {
-    let headers = MessageHeaders(message);
-    let Some(key) = key_of(message) else { return Ok(()) };
-    let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
-    let body = match decoder.open(message.payload().unwrap_or_default()) {
-        Err(error @ CodecError::Registry(_)) => return Err(error.into()),
-        opened => opened.and_then(|frame| catalog::Command::decode(&frame)).ok().flatten(),
-    };
-    let wish = body.and_then(|body| CommandMessage::read(&headers, key, body).ok());
-    ledger.take_command(origin.command, origin.aggregate, is_due, wish);
-    Ok(())
+/// How the commands of a lane are taken.
+struct Taken<'s> {
+    scope: &'s Scope,
+    decoder: &'s Decoder,
+    lane: Lane,
+    decided: i64,
+}
+
+impl Taken<'_> {
+    /// A command whose headers say whose it is gets a decision, even if the rest cannot be read;
+    /// one that is due has it.
+    fn command(
+        &self,
+        ledger: &mut Ledger<'_>,
+        message: &BorrowedMessage<'_>,
+    ) -> anyhow::Result<()> {
+        let headers = MessageHeaders(message);
+        let Some(key) = key_of(message) else { return Ok(()) };
+        let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
+        if !self.scope.is_of(&origin.mall) {
+            return Ok(());
+        }
+        let appended = Timestamp(message.timestamp().to_millis().unwrap_or_default());
+        let is_judged = self.scope.is_then(appended);
+        let wish = if is_judged { self.wish(message, &headers, key)? } else { None };
+        let asked = Asked {
+            lane: self.lane,
+            offset: message.offset(),
+            appended,
+            aggregate: origin.aggregate,
+            is_due: message.offset() < self.decided,
+            is_judged,
+            wish,
+        };
+        ledger.take_command(origin.command, asked);
+        Ok(())
+    }
+
+    fn wish(
+        &self,
+        message: &BorrowedMessage<'_>,
+        headers: &MessageHeaders<'_>,
+        key: Uuid,
+    ) -> anyhow::Result<Option<CommandMessage>> {
+        let body = match self.decoder.open(message.payload().unwrap_or_default()) {
+            Err(error @ CodecError::Registry(_)) => return Err(error.into()),
+            opened => opened.and_then(|frame| catalog::Command::decode(&frame)).ok().flatten(),
+        };
+        Ok(body.and_then(|body| CommandMessage::read(headers, key, body).ok()))
+    }
 }
 
 fn take_event(
-    ledger: &mut Ledger,
+    ledger: &mut Ledger<'_>,
     logged: &Logged,
     message: &BorrowedMessage<'_>,
     checks: &mut Checks,
@@ -108,29 +196,4 @@ fn take_event(
     let key = key_of(message).map(|key| key.to_string()).unwrap_or_default();
     let at_home = schemas::partition_of(&key, PARTITIONS) == logged.partition;
     ledger.take_event(logged, id, at_home, checks);
-}
-
-struct Reading<'o> {
-    observer: &'o Observer,
-    partition: i32,
-    records: u64,
-}
-
-impl Reading<'_> {
-    fn read(
-        &mut self,
-        topic: &str,
-        bounds: Bounds,
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let (partition, deadline) = (self.partition, Instant::now() + READING);
-        self.observer.log.tail.read(topic, partition, bounds, deadline, |message| {
-            // What was appended since the bounds were taken belongs to a later look.
-            if message.offset() < bounds.end {
-                self.records += 1;
-                take(message)?;
-            }
-            Ok(())
-        })
-    }
 }

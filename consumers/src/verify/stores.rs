@@ -1,76 +1,80 @@
 //! The read models and the search index against the fold of the log.
 
-use std::collections::{BTreeSet, HashMap};
-
 use chrono::Utc;
-use domain::{BrandId, CommandId, MallId, ProductId};
-use projections::{
-    Projection, checkpoint,
-    command_status::CommandStatus,
-    directory::{self, Directory, EntryRow},
-    products::{self, ProductRow, Products},
-    search::{self, Document},
-    snapshot::{self, Snapshot},
-};
+use domain::{CommandId, ProductId};
+use projections::products;
 use schemas::CATALOG;
 use uuid::Uuid;
 
-use super::{Checks, Rule, fate::Fate, history::History, passage::Passage};
-use crate::{log::Bounds, standing::Observer};
+use super::{Checks, Pass, Rule, fate::Fate, history::History, ledger::Ledger, passage::Stretch};
+use crate::standing::Observer;
+
+mod applied;
+mod stored;
+
+use applied::Applied;
+pub(super) use applied::checkpoints;
+use stored::Stored;
+pub(super) use stored::statuses;
 
 /// Aggregates that are compared at a time.
 const PIECE: usize = 500;
 /// The status of a command is kept for 7 days; within the last hour of them nobody can tell.
 const KEPT_MS: i64 = (7 * 24 - 1) * 3_600_000;
 
-/// Compares one partition; returns how many products it holds.
+/// Compares what a slice of a partition holds.
 ///
-/// A store that had applied everything when it was asked, and a log that ends where it did, must
-/// agree in full; otherwise only what stands at the same version is compared, and a brand's name,
-/// whose events stand in another partition, only at rest.
+/// What stands at the same version must be equal. A store may be behind the log, but not behind the
+/// checkpoint that was read before it, nor ahead of the one read after it; and where nothing was
+/// appended meanwhile, not ahead of the log.
 pub(super) fn compare(
-    observer: &Observer,
-    partition: i32,
-    passage: &Passage,
-    at_rest: bool,
-    checks: &mut Checks,
-) -> anyhow::Result<u64> {
-    let level = Level::of(observer, partition, passage, at_rest)?;
-    let histories: Vec<(&Uuid, &History)> = passage.ledger.aggregates.iter().collect();
+    pass: &mut Pass<'_>,
+    stretch: &Stretch,
+    ledger: &Ledger<'_>,
+) -> anyhow::Result<()> {
+    let search_version = pass.observer.runtime.block_on(pass.observer.search.live())?;
+    let is_judged = |history: &History| history.sound && pass.scope.is_then(history.changed);
+    let histories: Vec<(Uuid, &History)> = (ledger.aggregates.iter())
+        .filter(|(_, history)| is_judged(history))
+        .map(|(id, history)| (*id, history))
+        .collect();
     for piece in histories.chunks(PIECE) {
-        let sound = piece.iter().copied().filter(|(_, history)| history.sound);
-        let piece: Vec<(&Uuid, &History)> = sound.collect();
-        if piece.is_empty() {
-            continue;
-        }
-        let stored = Stored::of(observer, partition, &piece, level.search_version)?;
+        let look = Look::at(pass, stretch, piece, search_version)?;
         for (id, history) in piece {
-            stored.compare(*id, history, &level, checks);
+            look.compare(*id, history, &mut pass.checks);
         }
     }
-    let fates: Vec<(&CommandId, &Fate)> = passage.ledger.commands.iter().collect();
+    let fates: Vec<(CommandId, &Fate)> = (ledger.commands.iter())
+        .filter(|(_, fate)| fate.is_judged)
+        .map(|(id, fate)| (*id, fate))
+        .collect();
     for piece in fates.chunks(PIECE) {
-        compare_status(observer, partition, piece, level.status, checks)?;
+        compare_status(pass.observer, stretch.partition, piece, &mut pass.checks)?;
     }
-    Ok(histories.iter().filter(|(_, history)| history.row.is_some()).count() as u64)
+    let products = ledger.aggregates.values().filter(|history| history.row.is_some());
+    pass.products += products.count() as u64;
+    Ok(())
 }
 
 fn compare_status(
     observer: &Observer,
     partition: i32,
-    piece: &[(&CommandId, &Fate)],
-    is_level: bool,
+    piece: &[(CommandId, &Fate)],
     checks: &mut Checks,
 ) -> anyhow::Result<()> {
-    let ids: Vec<CommandId> = piece.iter().map(|(id, _)| **id).collect();
-    let (db, tables) = (&observer.db, &observer.tables);
-    let loaded = observer.runtime.block_on(snapshot::load(db, tables, &[partition], &[], &ids))?;
+    let ids: Vec<CommandId> = piece.iter().map(|(id, _)| *id).collect();
+    let before = Applied::read(observer, partition, None)?;
+    let decisions = stored::statuses(observer, partition, &ids)?;
     let recent = Utc::now().timestamp_millis() - KEPT_MS;
     for (id, fate) in piece {
         let Some(expected) = &fate.row else { continue };
-        let found = loaded.decisions.get(id);
+        let next = if fate.events > 0 { before.status_events } else { before.status_decisions };
+        let is_passed = next > fate.concluded;
+        let found = decisions.get(id);
+        // Between two events of a command its status is that of the first.
+        let is_whole = found.is_some_and(|found| found.version >= expected.version);
         let may_be_pruned = expected.decided_at.0 < recent;
-        if found.is_some() || (is_level && !may_be_pruned) {
+        if is_whole || (is_passed && (found.is_some() || !may_be_pruned)) {
             checks.note(Rule::Rows, found == Some(expected), || {
                 format!("command {id}: {:?} in MySQL", found.map(|row| row.verdict))
             });
@@ -79,157 +83,171 @@ fn compare_status(
     Ok(())
 }
 
-/// Which stores have applied all of a partition.
-struct Level {
-    snapshot: bool,
-    status: bool,
-    products: bool,
-    directory: bool,
-    search: bool,
-    search_version: Option<i32>,
-    /// Whether brand names have reached all documents.
+/// What stores held of some aggregates at some moment, between two looks at the checkpoints.
+struct Look {
+    before: Applied,
+    stored: Stored,
+    after: Applied,
+    /// Whether the log still ends where it was read to.
+    is_end: bool,
+    /// Whether brand names, whose events stand in other partitions, have reached all documents.
     brands: bool,
 }
 
-impl Level {
-    fn of(
-        observer: &Observer,
-        partition: i32,
-        passage: &Passage,
-        brands: bool,
-    ) -> anyhow::Result<Self> {
-        let search_version = observer.runtime.block_on(observer.search.live())?;
-        let version = |name| observer.tables.version(name);
-        let (events, decisions) = (
-            (CATALOG.events.name, passage.events_end),
-            (CATALOG.decisions.name, passage.decisions_end),
-        );
-        let covers_events = |name, version| covers(observer, partition, events, name, version);
-        let status = CommandStatus::NAME;
-        let of_decisions = covers(observer, partition, decisions, status, version(status))?;
-        let products = covers_events(Products::NAME, version(Products::NAME))?;
-        Ok(Self {
-            snapshot: covers_events(Snapshot::NAME, version(Snapshot::NAME))?,
-            status: of_decisions && covers_events(status, version(status))?,
-            products,
-            directory: covers_events(Directory::NAME, version(Directory::NAME))?,
-            search: match search_version {
-                Some(version) => products && covers_events(search::PROJECTION, version)?,
-                None => false,
-            },
-            search_version,
-            brands,
-        })
-    }
+/// What was found of a state in a store, beside what the log makes of it.
+struct Found {
+    rule: Rule,
+    what: &'static str,
+    /// The version found, 0 where there is none.
+    at: i64,
+    /// The version of the fold.
+    fold: i64,
+    /// The offset of the fold's last event.
+    last: i64,
+    /// Whether that event made this version.
+    is_last: bool,
+    equal: bool,
+    /// The store's checkpoint before and after it was read.
+    passed: (i64, i64),
 }
 
-/// Whether a projection has applied every record of a topic up to the end that was read, and none
-/// was appended since.
-fn covers(
-    observer: &Observer,
-    partition: i32,
-    (topic, end): (&str, i64),
-    projection: &str,
-    version: i32,
-) -> anyhow::Result<bool> {
-    let stored = checkpoint::read(&observer.db, projection, version, partition);
-    let next = observer.runtime.block_on(stored)?.map_or(0, |at| at.next(topic));
-    let unread = observer.log.unread(topic, partition, Bounds { next, end })?;
-    Ok(unread.is_none() && observer.log.tail.bounds(topic, partition)?.end == end)
-}
-
-/// What the stores hold of some aggregates.
-struct Stored {
-    states: HashMap<Uuid, snapshot::Stored>,
-    rows: HashMap<ProductId, ProductRow>,
-    entries: HashMap<Uuid, EntryRow>,
-    documents: HashMap<ProductId, (i64, Document)>,
-    brands: HashMap<(MallId, BrandId), String>,
-}
-
-impl Stored {
-    fn of(
-        observer: &Observer,
-        partition: i32,
-        piece: &[(&Uuid, &History)],
+impl Look {
+    fn at(
+        pass: &Pass<'_>,
+        stretch: &Stretch,
+        piece: &[(Uuid, &History)],
         search_version: Option<i32>,
     ) -> anyhow::Result<Self> {
-        let (db, tables) = (&observer.db, &observer.tables);
-        let ids: Vec<Uuid> = piece.iter().map(|(id, _)| **id).collect();
-        let products: Vec<ProductId> = ids.iter().copied().map(ProductId).collect();
-        observer.runtime.block_on(async {
-            let mut connection = db.acquire().await?;
-            let rows = products::by_ids(&mut connection, tables, &products).await?;
-            let keys = piece.iter().flat_map(|(_, history)| history.entries.keys().copied());
-            let keys: Vec<Uuid> = keys.collect();
-            let entries = directory::by_keys(&mut connection, tables, &keys).await?;
-            let brands = rows.iter().filter_map(|row| row.brand_id.map(|id| id.0));
-            let brands: BTreeSet<Uuid> = brands.collect();
-            let brands: Vec<Uuid> = brands.into_iter().collect();
-            let brands = search::brand_names(&mut connection, tables, &brands).await?;
-            let documents = match search_version {
-                Some(version) => observer.search.fetch(version, &products).await?,
-                None => HashMap::new(),
-            };
-            Ok(Self {
-                states: snapshot::load(db, tables, &[partition], &ids, &[]).await?.states,
-                rows: rows.into_iter().map(|row| (row.id, row)).collect(),
-                entries: entries.into_iter().map(|entry| (entry.key(), entry)).collect(),
-                documents,
-                brands,
-            })
-        })
+        let (observer, partition) = (pass.observer, stretch.partition);
+        let before = Applied::read(observer, partition, search_version)?;
+        let stored = Stored::of(observer, partition, piece, search_version)?;
+        let after = Applied::read(observer, partition, search_version)?;
+        let end = observer.log.tail.bounds(CATALOG.events.name, partition)?.end;
+        let is_end = end == stretch.events.end;
+        Ok(Self { before, stored, after, is_end, brands: pass.at_rest })
     }
 
-    fn compare(&self, id: Uuid, history: &History, level: &Level, checks: &mut Checks) {
-        let version = history.version;
-        let state = self.states.get(&id);
-        if level.snapshot || state.is_some_and(|state| state.version == version) {
-            let equal = state.is_some_and(|state| {
-                state.version == version
-                    && state.mall == history.mall
-                    && state.last_offset == history.last_offset
-                    && state.state == history.state
-            });
-            let found = state.map_or(0, |state| state.version);
-            checks.note(Rule::Snapshot, equal, || {
-                format!("{id}: snapshot at {found}, fold at {version}")
-            });
-        }
-        let row = self.rows.get(&ProductId(id));
-        if level.products || row.is_some_and(|row| row.version == version) {
-            let found = row.map_or(0, |row| row.version);
-            checks.note(Rule::Rows, row == history.row.as_ref(), || {
-                format!("{id}: row at {found}, fold at {version}")
-            });
+    fn compare(&self, id: Uuid, history: &History, checks: &mut Checks) {
+        self.judge(id, &self.snapshot(id, history), checks);
+        self.judge(id, &self.history(id, history), checks);
+        if history.row.is_some() || self.stored.rows.contains_key(&ProductId(id)) {
+            self.judge(id, &self.product(id, history), checks);
+            self.judge_document(id, history, checks);
         }
         for (key, expected) in &history.entries {
-            let entry = self.entries.get(key);
-            if level.directory || entry.is_some_and(|entry| entry.version == expected.version) {
-                let found = entry.map_or(0, |entry| entry.version);
-                checks.note(Rule::Rows, entry == Some(expected), || {
-                    format!("{key}: entry at {found}, fold at {}", expected.version)
-                });
-            }
+            let found = self.stored.entries.get(key);
+            let found = Found {
+                rule: Rule::Rows,
+                what: "entry",
+                at: found.map_or(0, |entry| entry.version),
+                fold: expected.version,
+                last: history.last_offset,
+                is_last: expected.version == history.version,
+                equal: found == Some(expected),
+                passed: (self.before.directory, self.after.directory),
+            };
+            self.judge(*key, &found, checks);
         }
-        self.compare_document(ProductId(id), level, checks);
     }
 
-    fn compare_document(&self, id: ProductId, level: &Level, checks: &mut Checks) {
-        let row = self.rows.get(&id);
-        let document = self.documents.get(&id).map(|(_, document)| document);
-        let expected = row.cloned().map(|row| {
-            let brand = row.brand_id.and_then(|id| self.brands.get(&(row.mall.clone(), id)));
-            let written = document.and_then(|document| document.brand_name.clone());
-            let name = if level.brands { brand.cloned() } else { written };
-            Document::new(row, name)
-        });
-        let same_version = document.map(|d| d.version) == row.map(|row| row.version);
-        if level.search || (document.is_some() && same_version) {
-            let found = document.map_or(0, |document| document.version);
-            checks.note(Rule::Documents, document == expected.as_ref(), || {
-                format!("{id}: document at {found}, row at {}", row.map_or(0, |row| row.version))
+    fn judge(&self, id: Uuid, found: &Found, checks: &mut Checks) {
+        let Found { rule, what, at, fold, last, equal, .. } = *found;
+        let (before, after) = found.passed;
+        let example = || format!("{id}: {what} at {at}, fold at {fold}");
+        if at == fold || (at > fold && self.is_end) || (at < fold && before > last) {
+            checks.note(rule, equal, example);
+        }
+        if before > last {
+            checks.note(Rule::ReadYourWrites, at >= fold, || {
+                format!("{id}: {what} at {at}, though {before} is passed and {last} made it {fold}")
             });
+        }
+        if at >= fold && found.is_last {
+            checks.note(Rule::Rows, after > last, || {
+                format!("{id}: {what} at {at}, of an event at {last}, and {after} is applied")
+            });
+        }
+    }
+
+    fn snapshot(&self, id: Uuid, history: &History) -> Found {
+        let state = self.stored.states.get(&id);
+        let equal = state.is_some_and(|state| {
+            state.version == history.version
+                && state.mall == history.mall
+                && state.last_offset == history.last_offset
+                && state.state == history.state
+        });
+        Found {
+            rule: Rule::Snapshot,
+            what: "snapshot",
+            at: state.map_or(0, |state| state.version),
+            equal,
+            passed: (self.before.snapshot, self.after.snapshot),
+            ..Found::none(history)
+        }
+    }
+
+    /// Rows of the history are written once, so how many there are says whether any is missing.
+    fn history(&self, id: Uuid, history: &History) -> Found {
+        let (count, last) = self.stored.extents.get(&id).copied().unwrap_or_default();
+        Found {
+            rule: Rule::Rows,
+            what: "history",
+            at: last,
+            equal: count == last && last == history.version,
+            passed: (self.before.history, self.after.history),
+            ..Found::none(history)
+        }
+    }
+
+    fn product(&self, id: Uuid, history: &History) -> Found {
+        let row = self.stored.rows.get(&ProductId(id));
+        Found {
+            rule: Rule::Rows,
+            what: "row",
+            at: row.map_or(0, |row| row.version),
+            equal: row == history.row.as_ref(),
+            passed: (self.before.products, self.after.products),
+            ..Found::none(history)
+        }
+    }
+
+    /// A document is compared with the rows; how new it must be, the log says.
+    fn judge_document(&self, id: Uuid, history: &History, checks: &mut Checks) {
+        let Some((before, _)) = self.before.search.zip(self.after.search) else { return };
+        let row = self.stored.rows.get(&ProductId(id));
+        let (at, document) = self.stored.document(id);
+        let is_passed = before > history.last_offset;
+        let rows = row.map_or(0, |row| row.version);
+        if at == rows || (is_passed && at < history.version) {
+            let expected = self.stored.expected(id, self.brands);
+            checks.note(Rule::Documents, document == expected.as_ref(), || {
+                format!("{id}: document at {at}, row at {rows}")
+            });
+        }
+        if is_passed {
+            checks.note(Rule::ReadYourWrites, at >= history.version, || {
+                let (fold, last) = (history.version, history.last_offset);
+                format!(
+                    "{id}: document at {at}, though {before} is passed and {last} made it {fold}"
+                )
+            });
+        }
+    }
+}
+
+impl Found {
+    /// Nothing, of what the log has made so.
+    fn none(history: &History) -> Self {
+        Self {
+            rule: Rule::Rows,
+            what: "",
+            at: 0,
+            fold: history.version,
+            last: history.last_offset,
+            is_last: true,
+            equal: false,
+            passed: (0, 0),
         }
     }
 }

@@ -7,15 +7,18 @@ use domain::{
 };
 use projections::{Fact, Logged};
 use schemas::{
-    CATALOG, CommandMessage, Decision, DecisionMessage, EventMessage, Origin, Traceparent, Verdict,
-    event_id,
+    CATALOG, CommandMessage, Decision, DecisionMessage, EventMessage, Lane, Origin, Traceparent,
+    Verdict, event_id,
 };
 use uuid::Uuid;
 
 use super::{
+    Scope,
     checks::{Checks, Rule},
+    fate::Asked,
     history::History,
     ledger::Ledger,
+    order::Order,
 };
 
 const LAMP: Uuid = Uuid::from_u128(1);
@@ -81,7 +84,7 @@ fn repriced(previous: i64, minor: i64) -> Event {
 
 /// A pass over one partition.
 struct Pass {
-    ledger: Ledger,
+    ledger: Ledger<'static>,
     checks: Checks,
     offset: i64,
 }
@@ -93,9 +96,24 @@ impl Pass {
 
     /// When the first `due` commands have been decided.
     fn once_decided(due: usize, commands: &[CommandMessage]) -> Self {
-        let mut ledger = Ledger::new(0, true);
-        for (at, wish) in commands.iter().enumerate() {
-            ledger.take_command(wish.origin.command, LAMP, at < due, Some(wish.clone()));
+        Self::within(Scope::default(), due, commands)
+    }
+
+    fn within(scope: Scope, due: usize, commands: &[CommandMessage]) -> Self {
+        let (scope, accepted) = (Box::leak(Box::new(scope)), i64::try_from(due).ok());
+        let mut ledger = Ledger::new(0, scope, true, Order::new([accepted; 2], true));
+        for (offset, wish) in (0..).zip(commands) {
+            let appended = Timestamp(offset);
+            let asked = Asked {
+                lane: Lane::Interactive,
+                offset,
+                appended,
+                aggregate: LAMP,
+                is_due: Some(offset) < accepted,
+                is_judged: scope.is_of(&wish.origin.mall) && scope.is_then(appended),
+                wish: Some(wish.clone()),
+            };
+            ledger.take_command(wish.origin.command, asked);
         }
         Self { ledger, checks: Checks::default(), offset: 0 }
     }
@@ -207,4 +225,48 @@ fn another_decision_than_the_rules_give_is_found() {
     let pass = Pass::over(&[register(), reprice(REPRICE, 20)]);
     let pass = pass.refused(REPRICE, Verdict::Unchanged, 1).event(REGISTER, 1, registered());
     assert_eq!(pass.broken(), [Rule::DecidedAgain]);
+}
+
+#[test]
+fn decisions_out_of_the_order_of_their_commands_are_found() {
+    let commands = [register(), reprice(REPRICE, 10), reprice(REPRICE_AGAIN, 10)];
+    let decided = |first, second| {
+        let pass = Pass::over(&commands).refused(first, Verdict::Unchanged, 1);
+        let pass = pass.refused(second, Verdict::Unchanged, 1);
+        pass.event(REGISTER, 1, registered()).broken()
+    };
+    assert_eq!(decided(REPRICE, REPRICE_AGAIN), []);
+    assert_eq!(decided(REPRICE_AGAIN, REPRICE), [Rule::Fenced]);
+}
+
+#[test]
+fn a_decision_whose_offsets_are_not_accepted_is_found() {
+    let commands = [register(), reprice(REPRICE, 20)];
+    let pass = Pass::once_decided(1, &commands).event(REGISTER, 1, registered());
+    assert_eq!(pass.event(REPRICE, 2, repriced(10, 20)).broken(), [Rule::Fenced]);
+}
+
+#[test]
+fn a_retry_that_is_decided_anew_is_found() {
+    let commands = [register(), reprice(REPRICE, 20), reprice(REPRICE, 20)];
+    let pass = Pass::over(&commands).refused(REPRICE, Verdict::Unchanged, 2);
+    let pass = pass.event(REGISTER, 1, registered());
+    let broken = pass.event(REPRICE, 2, repriced(10, 20)).broken();
+    let expected = [Rule::OneDecision, Rule::RejectionLeavesNoEvent, Rule::Resolved];
+    assert_eq!(broken, expected);
+}
+
+#[test]
+fn what_is_out_of_scope_is_folded_and_not_judged() {
+    let commands = [register(), reprice(REPRICE, 20)];
+    let doubled = |scope| {
+        let pass = Pass::within(scope, 2, &commands).event(REGISTER, 1, registered());
+        pass.event(REPRICE, 2, repriced(10, 20)).event(REPRICE, 2, repriced(10, 20)).broken()
+    };
+    let whole = Scope::default;
+    assert_eq!(doubled(whole()), [Rule::OneDecision, Rule::Versions]);
+    assert_eq!(doubled(Scope { mall: "other".parse().ok(), ..whole() }), []);
+    assert_eq!(doubled(Scope { mall: "demo".parse().ok(), ..whole() }).len(), 2);
+    assert_eq!(doubled(Scope { since: Some(Timestamp(9)), ..whole() }), []);
+    assert_eq!(doubled(Scope { until: Some(Timestamp(1)), ..whole() }), []);
 }

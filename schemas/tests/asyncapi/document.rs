@@ -90,7 +90,10 @@ fn about(topic: &Topic) -> &'static str {
             "Hints to the API instance that waits, one partition each; they may be lost or come \
              twice. Not for others."
         }
-        Holds::DeadLetters => "Records that could not be decoded, byte for byte as they came.",
+        Holds::DeadLetters => {
+            "Records that could not be decoded, byte for byte as they came, and what operators did \
+             about them: records without a value, whose headers say of which one."
+        }
     }
 }
 

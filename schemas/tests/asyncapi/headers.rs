@@ -63,6 +63,10 @@ const fn sometimes(header: Header) -> Header {
     Header { always: false, ..header }
 }
 
+const fn letter(name: &'static str, meaning: &'static str) -> Header {
+    sometimes(header(&[Holds::DeadLetters], name, None, meaning))
+}
+
 const HEADERS: &[Header] = &[
     header(ALL, "ce_specversion", None, "1.0: the version of CloudEvents."),
     header(
@@ -114,12 +118,21 @@ const HEADERS: &[Header] = &[
         None,
         "The partition of `outcomes` at which somebody waits.",
     )),
-    header(&[Holds::DeadLetters], "dead-letter-reason", None, "Why it could not be decided."),
-    header(
-        &[Holds::DeadLetters],
+    letter("dead-letter-reason", "Of a letter: why it could not be decided."),
+    letter(
         "dead-letter-position",
-        None,
-        "Where it stood: topic, partition and offset, with dots between them.",
+        "Of a letter: where it stood: topic, partition and offset, with dots between them.",
+    ),
+    letter("dead-letter-action", "Of an act: resent or dropped."),
+    letter(
+        "dead-letter-of",
+        "Of an act: the partition and offset of the letter, with a dot between.",
+    ),
+    letter("dead-letter-by", "Of an act: who did it."),
+    letter("dead-letter-note", "Of an act: why, in his words; may be empty."),
+    letter(
+        "dead-letter-command",
+        "Of an act: the command that it was resent as; empty where its headers name none.",
     ),
 ];
 

@@ -8,11 +8,14 @@
     reason = "a test may fail, and tells what it saw"
 )]
 
+mod alerts;
 mod bad_requests;
 mod breaking;
+mod broken;
 mod bulk;
 mod catalog;
 mod contract;
+mod dead_letters;
 mod described;
 mod engine;
 mod evolution;
@@ -55,6 +58,7 @@ fn tests() -> Vec<Trial> {
     let mut tests = of_the_sources();
     tests.extend(of_one_piece());
     tests.extend(of_the_whole());
+    tests.extend(of_what_is_broken());
     tests
 }
 
@@ -68,6 +72,7 @@ fn of_the_sources() -> Vec<Trial> {
         trial!(on_paper tidy::unsafe_code_has_two_rooms),
         trial!(on_paper tidy::comments_are_few_and_there),
         trial!(on_paper tidy::the_domain_is_pure),
+        trial!(on_paper alerts::alerts_name_what_there_is),
         trial!(on_paper contract::the_api_is_described_as_committed),
         trial!(on_paper contract::the_error_codes_are_listed_as_committed),
         trial!(on_paper described::the_description_is_openapi),
@@ -138,9 +143,29 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
+        trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
+        trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
+        trial!(on_servers verify::nothing_is_found_while_others_write),
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers foreign::strangers_decode_every_event),
-        trial!(on_servers verify::a_changed_row_is_found),
-        trial!(on_servers verify::a_doubled_event_stops_its_partition_and_is_found),
+    ]
+}
+
+/// What is broken in a store is mended again; in the log it stays, so these come last.
+fn of_what_is_broken() -> Vec<Trial> {
+    vec![
+        trial!(on_servers broken::a_changed_state_is_found),
+        trial!(on_servers broken::a_changed_row_is_found),
+        trial!(on_servers broken::a_missing_row_is_found),
+        trial!(on_servers broken::a_changed_status_is_found),
+        trial!(on_servers broken::a_missing_document_is_found),
+        trial!(on_servers broken::a_forged_checkpoint_is_found),
+        trial!(on_servers broken::an_open_transaction_is_found),
+        trial!(on_servers broken::what_a_zombie_would_write_is_found),
+        trial!(on_servers broken::another_decision_than_the_rules_give_is_found),
+        trial!(on_servers broken::a_refusal_with_an_event_is_found),
+        trial!(on_servers broken::a_foreign_id_is_found),
+        trial!(on_servers broken::a_doubled_event_stops_its_partition_and_is_found),
+        trial!(on_servers broken::a_gap_is_found),
     ]
 }

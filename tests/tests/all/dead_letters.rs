@@ -1,0 +1,124 @@
+//! What could not be decoded, as an operator deals with it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use schemas::{CATALOG, partition_of};
+use serde_json::Value;
+use tests::{
+    forge::{Forged, Forger},
+    samples, until,
+};
+use uuid::Uuid;
+
+use crate::{verify, world::World};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// What `jangbu dead-letters` prints with these words.
+fn letters(world: &World, words: &[&str]) -> Result<(bool, String)> {
+    let (status, printed) = world.fleet.jangbu(&[&["dead-letters"], words].concat())?;
+    Ok((status.success(), printed))
+}
+
+/// The letters under `key` that are open, or all of them.
+fn listed(world: &World, key: &str, all: bool) -> Result<Vec<Value>> {
+    let words: &[&str] = if all { &["list", "--json", "--all"] } else { &["list", "--json"] };
+    let (well, printed) = letters(world, words)?;
+    ensure!(well, "{printed}");
+    let lines: Vec<Value> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line["key"] == key).collect())
+}
+
+async fn place_of(world: &World, key: &str) -> Result<String> {
+    until("the record is a dead letter", SOON, async || {
+        let letter = listed(world, key, false)?.pop();
+        Ok(letter.and_then(|letter| letter["place"].as_str().map(str::to_owned)))
+    })
+    .await
+}
+
+pub(crate) async fn a_broken_record_is_shown_and_dropped(world: &mut World) -> Result<()> {
+    let key = Uuid::now_v7().to_string();
+    let broken = Forged {
+        topic: CATALOG.bulk.name.to_owned(),
+        partition: partition_of(&key, CATALOG.bulk.partitions),
+        offset: -1,
+        key: key.clone().into_bytes(),
+        payload: b"no frame\xff".to_vec(),
+        headers: vec![("from".to_owned(), b"a stranger".to_vec())],
+    };
+    Forger::new(world.stack.address("JANGBU_KAFKA")?).write(&broken)?;
+    let place = place_of(world, &key).await?;
+    let letter = listed(world, &key, false)?.pop().context("gone")?;
+    ensure!(letter["source"]["topic"] == CATALOG.bulk.name, "{letter}");
+    ensure!(letter["error"].as_str().is_some_and(|error| error.contains("framed")), "{letter}");
+
+    let (_, page) = letters(world, &["show", &place])?;
+    for part in ["from: a stranger", "6e 6f 20 66 72 61 6d 65 ff", "no frame.", &key] {
+        ensure!(page.contains(part), "{part} is not in {page}");
+    }
+    ensure!(!page.contains("dead-letter-"), "not a header of the record: {page}");
+    let (well, refused) = letters(world, &["resend", &place, "--by", "kim"])?;
+    ensure!(!well && refused.contains("--force"), "{refused}");
+    let (well, nameless) = letters(world, &["drop", &place, "--by", " "])?;
+    ensure!(!well && nameless.contains("--by"), "{nameless}");
+
+    let (well, dropped) = letters(world, &["drop", &place, "--by", "kim", "--note", "a probe"])?;
+    ensure!(well && dropped.contains("kim"), "{dropped}");
+    let (well, again) = letters(world, &["drop", &place, "--by", "lee"])?;
+    ensure!(!well && again.contains("dropped by kim"), "{again}");
+    ensure!(listed(world, &key, false)?.is_empty(), "it is still open");
+    let letter = listed(world, &key, true)?.pop().context("the record stays")?;
+    let done = &letter["done"][0];
+    ensure!(done["action"] == "dropped" && done["by"] == "kim" && done["note"] == "a probe");
+
+    // Sent all the same, it comes back as another letter.
+    let (well, sent) = letters(world, &["resend", &place, "--by", "kim", "--force"])?;
+    ensure!(well, "{sent}");
+    let second = place_of(world, &key).await?;
+    ensure!(second != place);
+    let (well, dropped) = letters(world, &["drop", &second, "--by", "kim"])?;
+    ensure!(well, "{dropped}");
+    let (well, unknown) = letters(world, &["show", "0.99999999"])?;
+    ensure!(!well && unknown.contains("no dead letter"), "{unknown}");
+    verify::finds_nothing(world).await
+}
+
+/// A command that stood in a partition that is not its own was answered UNDECODABLE. Resent, it
+/// goes where it belongs, as another command, and is decided.
+pub(crate) async fn what_can_be_read_now_is_decided_once(world: &mut World) -> Result<()> {
+    let (model, _) = world.client.register(&samples::vacuum()).await?;
+    let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
+    let (topic, count) = (CATALOG.commands.name, CATALOG.commands.partitions);
+    let command = forger.records(topic, partition_of(&model, count), &model)?;
+    let command = command.into_iter().next().context("no command")?;
+    let (key, id) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+    let astray = (partition_of(&key, count) + 1) % count;
+    let headers = command.with("ce_id", &id).with("ce_subject", &key);
+    forger.write(&Forged { partition: astray, key: key.clone().into_bytes(), ..headers })?;
+    let place = place_of(world, &key).await?;
+
+    let (well, sent) = letters(world, &["resend", &place, "--by", "kim", "--note", "astray"])?;
+    ensure!(well && sent.contains(topic), "{sent}");
+    until("the product is there", SOON, async || {
+        let answer = world.client.get(&format!("/products/{key}")).send().await?;
+        Ok((answer.status == 200).then_some(()))
+    })
+    .await?;
+    let (well, again) = letters(world, &["resend", &place, "--by", "lee"])?;
+    ensure!(!well && again.contains("resent by kim"), "{again}");
+    let (well, forced) = letters(world, &["resend", &place, "--by", "lee", "--force"])?;
+    ensure!(well, "{forced}");
+    let letter = listed(world, &key, true)?.pop().context("the record stays")?;
+    let done = letter["done"].as_array().context("nothing done")?;
+    ensure!(done.len() == 2 && done[0]["command"] == done[1]["command"], "{letter}");
+    // Twice sent and once decided, and never under the id that was answered already.
+    verify::finds_nothing(world).await?;
+    let again = done[0]["command"].as_str().context("no command")?;
+    let answer = world.client.get(&format!("/commands/{again}")).send().await?.expect(200)?;
+    ensure!(answer.text("/verdict")? == "ACCEPTED" && again != id, "{answer:?}");
+    let first = world.client.get(&format!("/commands/{id}")).send().await?.expect(200)?;
+    ensure!(first.text("/verdict")? == "UNDECODABLE", "{first:?}");
+    Ok(())
+}
