@@ -97,6 +97,28 @@ pub(crate) async fn each_line_is_answered_as_its_own_endpoint_would(
     .await
 }
 
+/// A registration earlier in the stream brings in what is absent, and does not hide that it is
+/// there and retired.
+pub(crate) async fn a_line_cannot_use_what_is_retired(world: &mut World) -> Result<()> {
+    let client = &world.client;
+    let number = Uuid::now_v7().to_string();
+    let brand = json!({"external_id": number, "name": number});
+    let id = client.post("/brands", &brand).send().await?.expect(201)?.text("/id")?;
+    let retired = client.post(&format!("/brands/{id}/retire"), &json!({})).send().await?;
+    let token = retired.expect(200)?.header("consistency-token")?;
+    client.see(&format!("/brands/{id}"), &token).await?;
+    let mut product = samples::plain("의자");
+    product["brand_id"] = json!(id);
+    let again = json!({"command": "register_brand", "key": number, "data": brand});
+    let lines = [again.to_string(), upsert("retired", &product).to_string()];
+    let answers = stream(client, &lines).await?;
+    let told: Vec<_> = answers.iter().map(status).collect();
+    ensure!(told == [(409, "BRAND_ALREADY_REGISTERED"), (422, "UNKNOWN_REFERENCE")], "{answers:?}");
+    let why = answers[1]["errors"][0]["detail"].as_str().unwrap_or_default();
+    ensure!(why.ends_with("is RETIRED"), "{answers:?}");
+    Ok(())
+}
+
 pub(crate) async fn a_stream_is_bounded_and_need_not_be_waited_for(
     world: &mut World,
 ) -> Result<()> {
