@@ -153,27 +153,31 @@ pub(crate) async fn a_categorys_name_finds_what_stands_in_it(world: &mut World) 
         post(client, "/categories", body).await?.expect(200)?;
         Ok::<_, anyhow::Error>(id)
     };
-    let above = add(None, "다기·찻상").await?;
+    // Names are free below a category of its own, and a brand of its own keeps others' products out.
+    let (root, brand) = (category(client, None).await?, new(client, "/brands").await?);
+    let above = add(Some(&root), "다기·찻상").await?;
     let pots = add(Some(&above), "백자 주전자").await?;
     let register = async |name: &str, category: &str| {
         let mut product = samples::plain(name);
         product["category_ids"] = json!([category]);
+        product["brand_id"] = json!(brand);
         client.register(&product).await
     };
     let (blossom, _) = register("벚꽃 No. 7", &pots).await?;
     let (named, token) = register("은제 주전자", &above).await?;
     client.find("주전자", &token).await?;
     let expect = async |typed: &str, expected: &[&String], token: &str| {
-        let found = ids(&front.find(typed, token).await?, "hits")?;
+        let path = format!("/search?q={typed}&brand_id={brand}");
+        let found = ids(&front.see(&path, token).await?, "hits")?;
         ensure!(found.iter().collect::<Vec<_>>() == expected, "{typed} finds {found:?}");
         Ok(())
     };
     // Its own name weighs more than that of its category.
     expect("주전자", &[&named, &blossom], &token).await?;
     expect("백자주전자", &[&blossom], &token).await?;
-    expect("벚꽃 찻상", &[&blossom], &token).await?;
-    expect("은제 다기", &[&named], &token).await?;
-    expect("은제 벚꽃 다기", &[], &token).await?;
+    expect("벚꽃+찻상", &[&blossom], &token).await?;
+    expect("은제+다기", &[&named], &token).await?;
+    expect("은제+벚꽃+다기", &[], &token).await?;
     let renamed = json!({"category_id": pots, "name": "청화 화병"});
     let renamed = post(client, "/categories/rename", renamed).await?.expect(200)?;
     let token = renamed.header("consistency-token")?;

@@ -27,6 +27,7 @@ mod search;
 mod storefront;
 mod thread;
 mod tidy;
+mod trial;
 mod verify;
 mod world;
 mod zombie;
@@ -124,6 +125,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers buyers::a_product_tells_a_buyer_no_more_than_is_sold),
         trial!(on_servers buyers::a_categorys_name_finds_what_stands_in_it),
         trial!(on_servers judged::people_find_what_they_expect),
+        trial!(on_servers trial::real_files_become_a_shop),
         trial!(on_servers fan_out::a_renamed_brand_reaches_all_its_products),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
