@@ -11,7 +11,7 @@ include deploy/local/stack.mk
 QUICKSTART := docs/quickstart/java
 
 help: ; @printf '%s\n' \
-	'make demo     start everything, sell a few hundred products, show what happened' \
+	'make demo     start everything, import 20,000 products, show what a storefront sees' \
 	'make run      start everything, until Ctrl-C' \
 	'make test     every test, against servers of its own' \
 	'make bench    rates and latencies beside the limits of the machine (CASES="commands rows" for some)' \

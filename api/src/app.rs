@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
     auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi, quota::Quotas,
-    waiters::Waiters,
+    trees::Trees, waiters::Waiters,
 };
 
 /// How long requests under way may take to finish once the process was asked to stop.
@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub shapes: Shapes,
     pub db: Pool,
     pub search: Search,
+    pub trees: Trees,
     pub log: CommandLog,
     pub waiters: Waiters,
     pub streams: bulk::Streams,
@@ -113,6 +114,7 @@ async fn open(
         shapes: Shapes::new(&openapi::openapi(), &bodies())?,
         db,
         search: Search::new(&config.opensearch)?,
+        trees: Trees::default(),
         log: CommandLog::open(kafka, codec.clone())?,
         outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
         waiters,

@@ -98,6 +98,12 @@ impl Visitor {
     }
 }
 
+impl From<Caller> for Visitor {
+    fn from(Caller { mall, .. }: Caller) -> Self {
+        Self { mall, role: Role::Merchant }
+    }
+}
+
 /// What is kept of a key.
 pub(crate) fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()

@@ -208,8 +208,7 @@ async fn look_up(
     let key = |m: &CommandMessage, (kind, id)| key_of(&m.origin.mall, kind, id);
     let keys: BTreeSet<Uuid> =
         named.iter().flat_map(|(m, r)| r.each().map(move |entry| key(m, entry))).collect();
-    let keys: Vec<Uuid> =
-        keys.difference(&shown.announced.iter().copied().collect()).copied().collect();
+    let keys: Vec<Uuid> = keys.into_iter().collect();
     let mut connection = app.db.acquire().await?;
     let entries = directory::by_keys(&mut connection, &tables, &keys).await?;
     let entries: HashMap<Uuid, EntryRow> = entries.into_iter().map(|e| (e.key(), e)).collect();
@@ -227,10 +226,11 @@ async fn look_up(
         for (kind, id) in references.each() {
             let key = key(message, (kind, id));
             let why = match entries.get(&key).map(|entry| entry.state) {
-                _ if shown.announced.contains(&key) => continue,
                 Some(EntryState::Active) => continue,
                 Some(_) if references.is_feed && is_there => continue,
                 Some(state) => format!("is {state}"),
+                // A registration brings in what is absent; it makes nothing usable again.
+                None if shown.announced.contains(&key) => continue,
                 None => "is unknown in this mall".to_owned(),
             };
             faults.push((key, references.fault(kind, id, &why)));

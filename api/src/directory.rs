@@ -6,9 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use domain::{
-    BrandId, MallId, PartnerId, brand, brand::RegisterBrand, partner, partner::RegisterPartner,
-};
+use domain::{BrandId, PartnerId, brand, brand::RegisterBrand, partner, partner::RegisterPartner};
 use projections::directory::{self, EntryKind, EntryRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -143,7 +141,7 @@ macro_rules! list_route {
             Query(query): Query<PageQuery>,
             wanted: Wanted,
         ) -> Result<Response, ApiError> {
-            page(&app, &caller.mall, EntryKind::$kind, query, wanted).await
+            page(&app, &caller.into(), EntryKind::$kind, query, wanted).await
         }
     };
 }
@@ -154,16 +152,21 @@ list_route! {
 }
 list_route! {
     /// List the brands
+    ///
+    /// A storefront sees those in use.
     brands: Brand to Visitor, "/brands", "list_brands", "brands"
 }
 list_route! {
     /// List the categories
     ///
-    /// All of the tree, page by page, each with the category that it stands below.
+    /// All of the tree, page by page, each with the category that it stands below. A storefront sees
+    /// no retired one, nor what stands below it.
     categories: Category to Visitor, "/categories", "list_categories", "categories"
 }
 
 /// Show a partner
+///
+/// A storefront may name a seller that is not suspended.
 #[utoipa::path(
     get,
     path = "/partners/{id}",
@@ -174,14 +177,16 @@ list_route! {
 )]
 async fn partner_by_id(
     State(app): State<Shared>,
-    caller: Caller,
+    visitor: Visitor,
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    entry(&app, &caller.mall, EntryKind::Partner, of, wanted).await
+    entry(&app, &visitor, EntryKind::Partner, of, wanted).await
 }
 
 /// Show a brand
+///
+/// A storefront finds no retired one.
 #[utoipa::path(
     get,
     path = "/brands/{id}",
@@ -192,11 +197,11 @@ async fn partner_by_id(
 )]
 async fn brand_by_id(
     State(app): State<Shared>,
-    caller: Visitor,
+    visitor: Visitor,
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    entry(&app, &caller.mall, EntryKind::Brand, of, wanted).await
+    entry(&app, &visitor, EntryKind::Brand, of, wanted).await
 }
 
 /// Show the synonyms
@@ -214,12 +219,12 @@ async fn synonyms(
     SynonymsOfMall { id }: SynonymsOfMall,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    entry(&app, &caller.mall, EntryKind::Synonyms, InPath { id }, wanted).await
+    entry(&app, &caller.into(), EntryKind::Synonyms, InPath { id }, wanted).await
 }
 
 async fn page(
     app: &App,
-    mall: &MallId,
+    visitor: &Visitor,
     kind: EntryKind,
     query: PageQuery,
     wanted: Wanted,
@@ -227,20 +232,29 @@ async fn page(
     let limit = limit(query.limit)?;
     let after = query.after.unwrap_or_default();
     let tables = live(app, DIRECTORY, wanted).await?;
-    let page = directory::page(&app.db, &tables, mall, kind, after, limit).await?;
-    let page = EntryPage { items: page.items, next: page.next };
+    let page = match kind {
+        // Whether a category is shown depends on those above it.
+        EntryKind::Category => visitor.tree(app, &tables).await?.page(after, limit),
+        _ => {
+            let of = (&visitor.mall, kind, visitor.entries_in());
+            directory::page(&app.db, &tables, of, after, limit).await?
+        }
+    };
+    let items = page.items.into_iter().filter_map(|entry| visitor.entry(entry)).collect();
+    let page = EntryPage { items, next: page.next };
     Ok(Lagging(app.lags.of(DIRECTORY), Json(page)).into_response())
 }
 
 async fn entry(
     app: &App,
-    mall: &MallId,
+    visitor: &Visitor,
     kind: EntryKind,
     of: InPath,
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
     let tables = live(app, DIRECTORY, wanted).await?;
-    let entry = directory::by_id(&app.db, &tables, mall, kind, of.id).await?;
+    let entry = directory::by_id(&app.db, &tables, &visitor.mall, kind, of.id).await?;
+    let entry = entry.and_then(|entry| visitor.entry(entry));
     let entry = entry.ok_or(ApiError::NotFound(kind.as_str()))?;
     let answer = ([(header::ETAG, etag(entry.version))], Json(entry));
     Ok(Lagging(app.lags.of(DIRECTORY), answer).into_response())

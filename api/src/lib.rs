@@ -22,6 +22,7 @@ mod request;
 mod route;
 mod search;
 mod submit;
+mod trees;
 mod unread;
 mod view;
 mod waiters;

@@ -5,7 +5,7 @@ use domain::{BrandId, CategoryId, MallId, SynonymsId, product::SaleState};
 use projections::{
     Tables,
     directory::{self, EntryKind},
-    search::{Facets, LONGEST_QUERY, PROJECTION, Place, Question, SearchPage, Sort, Synonyms},
+    search::{LONGEST_QUERY, PROJECTION, Place, Question, SearchPage, Sort, Synonyms},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -70,8 +70,9 @@ struct SearchQuery {
 
 /// Search the products
 ///
-/// Korean and English. Finds 무선청소기 for 청소기 and for ㅊㅅㄱ. Where nothing has the words as
-/// they are typed, finds what nearly has them. A storefront sees what is on sale.
+/// Korean and English. Finds 무선청소기 for 청소기 and for ㅊㅅㄱ. A word may also name the category
+/// that a product stands in, or one above it. Where nothing has the words as they are typed, finds
+/// what nearly has them. A storefront sees what is on sale.
 #[utoipa::path(
     get,
     path = "/search",
@@ -257,7 +258,7 @@ async fn shown(app: &App, wanted: Wanted) -> Result<Tables, ApiError> {
 }
 
 /// Asks, with what the read models know: the categories below the one asked for, who is suspended,
-/// what words mean the same, and the names of what was counted.
+/// what words mean the same or name a category, and the names of what was counted.
 async fn find(
     app: &App,
     visitor: &Visitor,
@@ -266,8 +267,9 @@ async fn find(
     category: Option<CategoryId>,
 ) -> Result<SearchPage, ApiError> {
     question.view = visitor.view(app, tables).await?;
+    let tree = visitor.tree(app, tables).await?;
     if let Some(category) = category {
-        let below = directory::below(&app.db, tables, &visitor.mall, category).await?;
+        let below = tree.below(category);
         if below.is_empty() {
             return Err(ApiError::NotFound("category"));
         }
@@ -275,11 +277,10 @@ async fn find(
     }
     if question.text.is_some() {
         question.synonyms = synonyms(app, tables, &visitor.mall).await?;
+        question.tree = tree.clone();
     }
     let mut page = app.search.query(&question).await?;
-    if let Some(facets) = &mut page.facets {
-        name(app, visitor, tables, facets).await?;
-    }
+    visitor.found(app, tables, &tree, &mut page).await?;
     Ok(page)
 }
 
@@ -293,24 +294,4 @@ async fn synonyms(
     let entry = directory::by_id(&app.db, tables, mall, kind, id).await?;
     let groups = entry.and_then(|entry| entry.groups).unwrap_or_default();
     Ok(Synonyms(groups.into_iter().map(|group| group.words).collect()))
-}
-
-/// Gives what was counted its names as they are now.
-async fn name(
-    app: &App,
-    visitor: &Visitor,
-    tables: &Tables,
-    facets: &mut Facets,
-) -> Result<(), projections::Error> {
-    let counted =
-        [(EntryKind::Brand, &mut facets.brands), (EntryKind::Category, &mut facets.categories)];
-    for (kind, counts) in counted {
-        let Some(counts) = counts else { continue };
-        let ids: Vec<_> = counts.iter().map(|count| count.id).collect();
-        let mut names = directory::names(&app.db, tables, &visitor.mall, kind, &ids).await?;
-        for count in counts {
-            count.name = names.remove(&count.id);
-        }
-    }
-    Ok(())
 }

@@ -1,14 +1,17 @@
 //! What a visitor sees of a mall: a merchant all of it, a storefront what a buyer may have now.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::Utc;
-use domain::{PartnerId, Timestamp};
+use domain::{CategoryId, PartnerId, Timestamp};
 use projections::{
     Error, Tables,
-    directory::{self, EntryState},
+    directory::{self, EntryKind, EntryRow, EntryState, Tree},
     products::ProductRow,
-    search,
+    search::{self, EntryCount, SearchPage},
 };
 use uuid::Uuid;
 
@@ -32,7 +35,7 @@ impl Visitor {
         (self.role == Role::Storefront).then(|| Timestamp(Utc::now().timestamp_millis()))
     }
 
-    /// Those of the products that the visitor may see.
+    /// Those of the products that the visitor may see, and of each what is for its eyes.
     pub(crate) async fn seen(
         &self,
         app: &App,
@@ -43,17 +46,20 @@ impl Visitor {
         products.retain(|product| product.offer().is_on_sale(now));
         let partners: HashSet<Uuid> =
             products.iter().filter_map(|p| Some(p.partner_id?.0)).collect();
-        if partners.is_empty() {
-            return Ok(products);
+        if !partners.is_empty() {
+            let partners: Vec<Uuid> = partners.into_iter().collect();
+            let mut connection = app.db.acquire().await?;
+            let entries = directory::by_keys(&mut connection, tables, &partners).await?;
+            let is_suspended = |partner: PartnerId| {
+                entries.iter().any(|of| of.id == partner.0 && of.state == EntryState::Suspended)
+            };
+            products.retain(|product| !product.partner_id.is_some_and(is_suspended));
         }
-        let partners: Vec<Uuid> = partners.into_iter().collect();
-        let mut connection = app.db.acquire().await?;
-        let entries = directory::by_keys(&mut connection, tables, &partners).await?;
-        let is_suspended = |partner: PartnerId| {
-            entries.iter().any(|of| of.id == partner.0 && of.state == EntryState::Suspended)
-        };
-        products.retain(|product| !product.partner_id.is_some_and(is_suspended));
-        Ok(products)
+        let brands: BTreeSet<Uuid> = products.iter().filter_map(|p| Some(p.brand_id?.0)).collect();
+        let brands = self.brands(app, tables, brands).await?;
+        let tree = self.tree(app, tables).await?;
+        let is_shown = |id| brands.contains_key(&id) || tree.get(CategoryId(id)).is_some();
+        Ok(products.into_iter().map(|product| product.for_buyers(is_shown)).collect())
     }
 
     /// What a search may show.
@@ -62,4 +68,82 @@ impl Visitor {
         let suspended = directory::suspended(&app.db, tables, &self.mall).await?;
         Ok(search::View::OnSale { at, suspended })
     }
+
+    /// What the visitor may see of an entry of the directory.
+    pub(crate) fn entry(&self, entry: EntryRow) -> Option<EntryRow> {
+        match self.role {
+            Role::Merchant => Some(entry),
+            Role::Storefront => entry.for_buyers(),
+        }
+    }
+
+    /// The state that listed entries must be in; none where all are seen.
+    pub(crate) fn entries_in(&self) -> Option<EntryState> {
+        (self.role == Role::Storefront).then_some(EntryState::Active)
+    }
+
+    /// The categories of the mall, as the visitor may see them.
+    pub(crate) async fn tree(&self, app: &App, tables: &Tables) -> Result<Arc<Tree>, Error> {
+        let trees = app.trees.of(app, tables, &self.mall).await?;
+        Ok(match self.role {
+            Role::Merchant => trees.whole,
+            Role::Storefront => trees.shown,
+        })
+    }
+
+    /// What was found, with the present names of what was counted, and only what is for the
+    /// visitor's eyes.
+    pub(crate) async fn found(
+        &self,
+        app: &App,
+        tables: &Tables,
+        tree: &Tree,
+        page: &mut SearchPage,
+    ) -> Result<(), Error> {
+        let is_buyer = self.role == Role::Storefront;
+        let counted = page.facets.iter().flat_map(|facets| facets.brands.iter().flatten());
+        let mut brands: BTreeSet<Uuid> = counted.map(|count| count.id).collect();
+        if is_buyer {
+            brands.extend(page.hits.iter().filter_map(|hit| Some(hit.brand_id?.0)));
+        }
+        let brands = self.brands(app, tables, brands).await?;
+        if is_buyer {
+            let is_shown = |id| brands.contains_key(&id) || tree.get(CategoryId(id)).is_some();
+            let hits = std::mem::take(&mut page.hits).into_iter();
+            page.hits = hits.map(|hit| hit.for_buyers(is_shown)).collect();
+        }
+        if let Some(facets) = &mut page.facets {
+            name(facets.brands.as_mut(), |id| brands.get(&id), is_buyer);
+            name(facets.categories.as_mut(), |id| tree.get(CategoryId(id)), is_buyer);
+        }
+        Ok(())
+    }
+
+    /// The brands among `ids` that the visitor may see.
+    async fn brands(
+        &self,
+        app: &App,
+        tables: &Tables,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<HashMap<Uuid, EntryRow>, Error> {
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let brands = directory::by_ids(&app.db, tables, &self.mall, EntryKind::Brand, &ids).await?;
+        Ok(brands.into_iter().filter_map(|(id, entry)| Some((id, self.entry(entry)?))).collect())
+    }
+}
+
+/// Gives what was counted its names; a buyer learns nothing of what has none.
+fn name<'e>(
+    counts: Option<&mut Vec<EntryCount>>,
+    entry: impl Fn(Uuid) -> Option<&'e EntryRow>,
+    is_buyer: bool,
+) {
+    let Some(counts) = counts else { return };
+    for count in &mut *counts {
+        count.name = entry(count.id).map(|entry| entry.name.clone());
+    }
+    counts.retain(|count| !is_buyer || count.name.is_some());
 }

@@ -136,6 +136,7 @@ fn fill(open: &mut Vec<Line>, rows: &mut Rows, report: &mut Report) -> anyhow::R
                 open.push(line);
             }
             Row::Refused(refused) => report.refuse(&refused)?,
+            Row::LeftOut(what) => report.leave_out(what),
         }
     }
     Ok(())

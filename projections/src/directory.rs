@@ -18,10 +18,13 @@ use crate::{
     projection::{Fault, Projection, follows},
 };
 
+mod naming;
 mod queries;
+mod tree;
 mod values;
 
-pub use queries::{below, by_id, by_keys, names, page, suspended};
+pub use queries::{by_id, by_ids, by_keys, categories, page, suspended, tree_version};
+pub use tree::Tree;
 pub use values::{EntryKind, EntryState};
 
 /// A partner, a brand, a category or a mall's synonyms: the table's columns and the JSON answer. A field that its
@@ -36,7 +39,7 @@ pub struct EntryRow {
     /// The mall that it belongs to.
     #[schema(value_type = String)]
     pub mall: MallId,
-    /// Its number in another system: of partners and brands.
+    /// Its number in another system: of partners and brands, and not for a storefront.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The category that it stands below: of categories that are not outermost.
@@ -65,6 +68,11 @@ impl EntryRow {
     /// The key of its row.
     pub fn key(&self) -> Uuid {
         key_of(&self.mall, self.kind, self.id)
+    }
+
+    /// What a buyer may see of it: nothing where it is out of use, and no number of the merchant's.
+    pub fn for_buyers(self) -> Option<Self> {
+        (self.state == EntryState::Active).then_some(Self { external_id: None, ..self })
     }
 }
 
@@ -107,7 +115,7 @@ impl Projection for Directory {
         updated_at BIGINT NOT NULL,
         KEY by_kind (mall, kind, id),
         KEY by_state (mall, kind, state),
-        KEY by_parent (mall, parent_id)
+        KEY by_version (mall, kind, version)
     ) DEFAULT CHARSET = utf8mb4";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE entry_key IN ({values})";
     const STORE: &'static str = "INSERT INTO {table} (entry_key, id, kind, mall, external_id, parent_id, \

@@ -49,10 +49,14 @@ impl Client {
         Self { mall: mall.to_owned(), key: key.to_owned(), ..self.clone() }
     }
 
+    /// The address of a path below the mall.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}/v1/{}{path}", self.base, self.mall)
+    }
+
     /// A request to a path below the mall, such as `/products`.
     pub fn request(&self, method: Method, path: &str) -> Request {
-        let url = format!("{}/v1/{}{path}", self.base, self.mall);
-        Request(self.http.request(method, url).bearer_auth(&self.key))
+        Request(self.http.request(method, self.address(path)).bearer_auth(&self.key))
     }
 
     /// A request to a path below the root, without a key.

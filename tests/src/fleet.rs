@@ -60,8 +60,12 @@ impl Fleet {
         let mut settings = addresses.clone();
         let mut set = |key: &str, value: String| settings.insert(key.to_owned(), value);
         set("JANGBU_HTTP", format!("127.0.0.1:{port}"));
-        set("JANGBU_KEYS", "demo=demo-key,other=other-key,shop=shop-key".to_owned());
-        set("JANGBU_STOREFRONT_KEYS", "demo=demo-shop-key,shop=shop-shop-key".to_owned());
+        let keys = |malls: &[&str], kind: &str| {
+            let keys = malls.iter().map(|mall| format!("{mall}={mall}{kind}"));
+            keys.collect::<Vec<_>>().join(",")
+        };
+        set("JANGBU_KEYS", keys(&["demo", "other", "shop", "trial"], "-key"));
+        set("JANGBU_STOREFRONT_KEYS", keys(&["demo", "shop", "trial"], "-shop-key"));
         Self::end_leftovers(&settings)?;
         let base = format!("http://127.0.0.1:{port}");
         let mut metrics = BTreeMap::new();

@@ -77,6 +77,17 @@ pub fn run(binary: &str, arguments: &[&str], settings: &Settings) -> Result<(Exi
     Ok((output.status, printed))
 }
 
+/// Runs a binary to its end, and lets it talk to whoever watches. Dropped, it is killed.
+///
+/// # Errors
+/// When it cannot be run, or does not end with success.
+pub async fn watch(binary: &str, arguments: &[&str], settings: &Settings) -> Result<()> {
+    let mut command = tokio::process::Command::from(command(binary, arguments, settings)?);
+    let status = command.kill_on_drop(true).stdin(Stdio::null()).status().await?;
+    ensure!(status.success(), "{binary} {} ended with {status}", arguments.join(" "));
+    Ok(())
+}
+
 /// Ends what an interrupted run left behind: our processes, those of `names`, that talk to the same
 /// Kafka.
 ///

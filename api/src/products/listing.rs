@@ -107,7 +107,8 @@ pub(super) async fn page(
     let filter = Filter { on_sale: visitor.on_sale(), ..filter };
     let tables = live_in(&app, visitor.reads(), wanted).await?;
     let page = products::page(&app.db, &tables, &visitor.mall, &filter, after, limit).await?;
-    let page = ProductPage { items: page.items, next: page.next, missing: None };
+    let items = visitor.seen(&app, &tables, page.items).await?;
+    let page = ProductPage { items, next: page.next, missing: None };
     Ok(Lagging(app.lags.of(PRODUCTS), Json(page)).into_response())
 }
 

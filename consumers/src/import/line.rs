@@ -10,6 +10,8 @@ pub(super) enum Row {
     Line(Line),
     /// Something that is no command.
     Refused(Refused),
+    /// Something that the catalog has no place for, by what it is called.
+    LeftOut(&'static str),
 }
 
 /// A command to send.

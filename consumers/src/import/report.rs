@@ -1,6 +1,7 @@
 //! How far an import has come, what it refused, and its sum at the end.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufWriter, IsTerminal as _, Write as _, stderr, stdout},
     path::PathBuf,
@@ -30,6 +31,8 @@ pub(super) struct Report {
     unchanged: u64,
     repeated: u64,
     refused: u64,
+    /// Of what rows tell besides, in how many of them.
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Report {
@@ -55,6 +58,7 @@ impl Report {
             unchanged: 0,
             repeated: 0,
             refused: 0,
+            left_out: BTreeMap::new(),
         })
     }
 
@@ -86,6 +90,11 @@ impl Report {
         self.refused += 1;
         self.tell();
         Ok(())
+    }
+
+    /// A row tells something that no command can.
+    pub(super) fn leave_out(&mut self, what: &'static str) {
+        *self.left_out.entry(what).or_default() += 1;
     }
 
     /// Nothing goes on for the moment.
@@ -146,6 +155,11 @@ impl Report {
         )?;
         if self.refused > 0 {
             writeln!(stdout(), "refused rows: {}", self.path.display())?;
+        }
+        if !self.left_out.is_empty() {
+            let counted = self.left_out.iter().map(|(what, rows)| format!("{what} ({rows} rows)"));
+            let counted = counted.collect::<Vec<_>>().join(", ");
+            writeln!(stdout(), "not imported, since products have no place for it: {counted}")?;
         }
         Ok(self.refused == 0)
     }

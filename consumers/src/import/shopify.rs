@@ -105,6 +105,8 @@ impl Shopify {
                 let data = json!({"product": product, "observed_at": self.observed_at});
                 let command = json!({"command": "upsert_product", "data": data});
                 self.ready.push_back(Row::Line(Line::new(at, end, command, false)));
+                let left_out = group.iter().flat_map(|row| self.columns.left_out(row));
+                self.ready.extend(left_out.map(Row::LeftOut));
             }
             Err((code, reason)) => self.ready.push_back(refused(code, &reason)),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{CategoryId, MallId, PartnerId};
+use domain::{MallId, PartnerId};
 use sqlx::{MySqlConnection, MySqlExecutor, mysql::MySqlRow};
 use uuid::Uuid;
 
@@ -48,47 +48,59 @@ pub async fn by_keys(
     Ok(entries)
 }
 
-/// At most `limit` entries of `kind` in `mall`, in the order of their ids, beginning after `after`.
+/// At most `limit` entries of `kind` in `mall`, in the order of their ids, beginning after `after`;
+/// those in one state only where that is asked for.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
 pub async fn page(
     db: impl MySqlExecutor<'_>,
     tables: &Tables,
-    mall: &MallId,
-    kind: EntryKind,
+    (mall, kind, state): (&MallId, EntryKind, Option<EntryState>),
     after: Uuid,
     limit: u32,
 ) -> Result<Page<EntryRow, Uuid>, Error> {
     let table = tables.table(Directory::NAME)?;
-    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?";
+    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? AND id > ? \
+                AND (? IS NULL OR state = ?) ORDER BY id LIMIT ?";
+    let state = state.map(EntryState::as_str);
     let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str()).bind(kind.as_str());
-    let query = query.bind(after.as_bytes().as_slice()).bind(u64::from(limit) + 1);
-    let rows = query.fetch_all(db).await?;
+    let query = query.bind(after.as_bytes().as_slice()).bind(state).bind(state);
+    let rows = query.bind(u64::from(limit) + 1).fetch_all(db).await?;
     let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |row| row.id))
 }
 
-/// The category `id` of `mall` and all that stand below it, retired ones too; none where there is
-/// no such category.
+/// All categories of `mall`, in the order of their ids.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
-pub async fn below(
+pub async fn categories(
     db: impl MySqlExecutor<'_>,
     tables: &Tables,
     mall: &MallId,
-    id: CategoryId,
-) -> Result<Vec<CategoryId>, Error> {
+) -> Result<Vec<EntryRow>, Error> {
     let table = tables.table(Directory::NAME)?;
-    let text = "WITH RECURSIVE below AS (\
-                    SELECT id FROM {table} WHERE mall = ? AND kind = ? AND id = ? \
-                    UNION SELECT child.id FROM below JOIN {table} child \
-                        ON child.mall = ? AND child.parent_id = below.id) \
-                SELECT id FROM below";
+    let text = "SELECT * FROM {table} WHERE mall = ? AND kind = ? ORDER BY id";
     let query = sqlx::query(table.statement(text, 0, 0)).bind(mall.as_str());
-    let query = query.bind(EntryKind::Category.as_str()).bind(id.0.as_bytes().as_slice());
-    ids(&query.bind(mall.as_str()).fetch_all(db).await?, CategoryId)
+    let rows = query.bind(EntryKind::Category.as_str()).fetch_all(db).await?;
+    rows.iter().map(read).collect()
+}
+
+/// How many events have made the categories of `mall` what they are; 0 where there are none.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn tree_version(
+    db: impl MySqlExecutor<'_>,
+    tables: &Tables,
+    mall: &MallId,
+) -> Result<i64, Error> {
+    let table = tables.table(Directory::NAME)?;
+    let text = "SELECT MAX(version) FROM {table} WHERE mall = ? AND kind = ?";
+    let query = sqlx::query_scalar(table.statement(text, 0, 0)).bind(mall.as_str());
+    let version: Option<i64> = query.bind(EntryKind::Category.as_str()).fetch_one(db).await?;
+    Ok(version.unwrap_or_default())
 }
 
 /// The partners of `mall` that may not sell for the moment.
@@ -107,21 +119,21 @@ pub async fn suspended(
     ids(&query.fetch_all(db).await?, PartnerId)
 }
 
-/// The names of those of `ids` that are of `kind` in `mall`.
+/// Those of `ids` that are of `kind` in `mall`.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
-pub async fn names(
+pub async fn by_ids(
     db: &Pool,
     tables: &Tables,
     mall: &MallId,
     kind: EntryKind,
     ids: &[Uuid],
-) -> Result<HashMap<Uuid, String>, Error> {
+) -> Result<HashMap<Uuid, EntryRow>, Error> {
     let keys: Vec<Uuid> = ids.iter().map(|&id| key_of(mall, kind, id)).collect();
     let entries = by_keys(&mut *db.acquire().await?, tables, &keys).await?;
     let own = entries.into_iter().filter(|entry| entry.mall == *mall && entry.kind == kind);
-    Ok(own.map(|entry| (entry.id, entry.name)).collect())
+    Ok(own.map(|entry| (entry.id, entry)).collect())
 }
 
 fn ids<Id>(rows: &[MySqlRow], id: fn(Uuid) -> Id) -> Result<Vec<Id>, Error> {

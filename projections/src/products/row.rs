@@ -10,6 +10,7 @@ use domain::{
 use schemas::EventMessage;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     fact::{EventHead, Fact},
@@ -26,7 +27,7 @@ pub struct ProductRow {
     pub mall: MallId,
     /// The seller, where the mall has more than one.
     pub partner_id: Option<PartnerId>,
-    /// The product's own number at its seller.
+    /// The product's own number at its seller; null to a storefront.
     pub external_id: Option<String>,
     /// The name.
     pub name: String,
@@ -34,15 +35,15 @@ pub struct ProductRow {
     pub description: String,
     /// What a buyer chooses.
     pub options: Vec<ProductOption>,
-    /// What can be bought.
+    /// What can be bought; a storefront sees no retired ones.
     pub skus: Vec<SkuRow>,
     /// The price of every SKU without one of its own.
     pub list_price: Money,
     /// Addresses of pictures, the first one shown first.
     pub images: Vec<String>,
-    /// The brand under which it is sold.
+    /// The brand under which it is sold; null to a storefront once that is retired.
     pub brand_id: Option<BrandId>,
-    /// The categories in which it stands.
+    /// The categories in which it stands; to a storefront, those that are not retired.
     pub category_ids: Vec<CategoryId>,
     /// When it is sold; always where it is null.
     pub sale_period: Option<SalePeriod>,
@@ -85,6 +86,22 @@ impl ProductRow {
             displayed: self.displayed,
             sale_period: self.sale_period,
         }
+    }
+
+    /// What a buyer may see of it: no number of the merchant's, and nothing that is no longer sold.
+    /// Its brand and categories stay where `is_shown` says so of their ids.
+    #[must_use]
+    pub fn for_buyers(mut self, is_shown: impl Fn(Uuid) -> bool) -> Self {
+        self.external_id = None;
+        self.brand_id = self.brand_id.filter(|brand| is_shown(brand.0));
+        self.category_ids.retain(|category| is_shown(category.0));
+        self.skus.retain(|sku| !sku.retired);
+        for (at, option) in self.options.iter_mut().enumerate() {
+            let is_chosen =
+                |value: &String| self.skus.iter().any(|s| s.choices.get(at) == Some(value));
+            option.values.retain(is_chosen);
+        }
+        self
     }
 
     fn change_sku(&mut self, id: SkuId, change: impl FnOnce(&mut SkuRow)) {

@@ -22,7 +22,7 @@ const LONGEST: usize = 24;
 const MOST: usize = 60;
 
 /// The words of a text as they are compared: in lower case, without marks.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
 }

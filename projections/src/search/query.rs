@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{Document, Facets, Place, Question, Search, SearchError, question::MARKS};
 
@@ -33,23 +34,24 @@ pub struct SearchPage {
 /// A product that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SearchHit {
-    /// How well it matches, where the hits are in that order; comparable within one answer only.
+    /// How well it matches, where the hits are in that order; comparable within one answer only, and
+    /// null to a storefront.
     pub score: Option<f64>,
     /// The product.
     pub id: ProductId,
     /// The seller, where the mall has more than one.
     pub partner_id: Option<PartnerId>,
-    /// The product's own number at its seller.
+    /// The product's own number at its seller; null to a storefront.
     pub external_id: Option<String>,
     /// The name.
     pub name: String,
     /// The name in pieces, where words of it were searched for; joined they are the name.
     pub highlight: Vec<Fragment>,
-    /// The brand, where it has one.
+    /// The brand, where it has one; a storefront sees none that is retired.
     pub brand_id: Option<BrandId>,
     /// The brand's name.
     pub brand_name: Option<String>,
-    /// The categories in which it stands.
+    /// The categories in which it stands; to a storefront, those that are not retired.
     pub category_ids: Vec<CategoryId>,
     /// The list price.
     pub list_price: Money,
@@ -189,6 +191,19 @@ impl From<Found> for SearchHit {
             registered_at: document.registered_at,
             updated_at: document.updated_at,
         }
+    }
+}
+
+impl SearchHit {
+    /// What a buyer may see of it. Its brand and categories stay where `is_shown` says so of their
+    /// ids.
+    #[must_use]
+    pub fn for_buyers(mut self, is_shown: impl Fn(Uuid) -> bool) -> Self {
+        (self.score, self.external_id) = (None, None);
+        self.brand_id = self.brand_id.filter(|brand| is_shown(brand.0));
+        self.brand_name = self.brand_name.filter(|_| self.brand_id.is_some());
+        self.category_ids.retain(|category| is_shown(category.0));
+        self
     }
 }
 

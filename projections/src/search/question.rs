@@ -1,5 +1,7 @@
 //! What a shopper asks, in the words of the engine.
 
+use std::sync::Arc;
+
 use domain::{
     BrandId, CategoryId, MallId, PartnerId, Timestamp,
     product::{Approval, SaleState},
@@ -11,6 +13,7 @@ use super::{
     hangul::{is_initials, letters, words},
     place::{Place, Sort},
 };
+use crate::directory::Tree;
 
 /// Every word must be found, wherever it is; a hit in the name weighs most. A SKU code counts
 /// only when it is the whole text.
@@ -25,6 +28,8 @@ const FIELDS: [&str; 9] = [
     "options.en",
     "sku_codes^8",
 ];
+/// What a product counts that a word only names the category of: less than any word of its own.
+const OF_CATEGORY: f64 = 0.01;
 /// Beyond so many hits they are no longer counted.
 const COUNTED: u64 = 10_000;
 /// Texts that a text is searched as beside itself, at most.
@@ -43,6 +48,8 @@ pub struct Question {
     pub text: Option<String>,
     /// What else words may be called.
     pub synonyms: Synonyms,
+    /// The categories that words of the text may name.
+    pub tree: Arc<Tree>,
     /// The categories of which a product stands in one; none asked for: all.
     pub categories: Option<Vec<CategoryId>>,
     /// The brands of which a product has one; empty: all.
@@ -89,6 +96,7 @@ impl Question {
             view,
             text: None,
             synonyms: Synonyms::default(),
+            tree: Arc::default(),
             categories: None,
             brands: vec![],
             price_from: None,
@@ -105,8 +113,8 @@ impl Question {
     pub(super) fn body(&self, approximate: bool) -> Value {
         let text = self.text.as_deref();
         let must = text.map(|text| match approximate {
-            false => exactly(text, &self.synonyms),
-            true => nearly(text),
+            false => exactly(text, &self.synonyms, &self.tree),
+            true => nearly(text, &self.tree),
         });
         let mut filter = vec![json!({ "term": { "mall": self.mall } })];
         let narrowed: Vec<(Facet, Value)> = self.narrowed();
@@ -193,31 +201,57 @@ impl Synonyms {
 }
 
 /// All words as they are, and those that are initials as such.
-fn exactly(text: &str, synonyms: &Synonyms) -> Value {
+fn exactly(text: &str, synonyms: &Synonyms, tree: &Tree) -> Value {
     let (initials, others): (Vec<&str>, Vec<&str>) =
         text.split_whitespace().partition(|word| is_initials(word));
     let mut must: Vec<Value> = initials.into_iter().map(begins_initials).collect();
     if must.is_empty() || !others.is_empty() {
         let readings = synonyms.readings(&others.join(" "));
-        let readings: Vec<Value> = readings.iter().map(|text| matches(text)).collect();
-        must.push(json!({ "dis_max": { "queries": readings } }));
+        let ways = readings
+            .iter()
+            .flat_map(|text| std::iter::once(matches(text)).chain(names_category(text, tree)));
+        must.push(any(&ways.collect::<Vec<_>>()));
     }
     json!({ "bool": { "must": must } })
 }
 
+/// All words, each as the product has it or as its category is called; nothing where none of them
+/// names one.
+fn names_category(text: &str, tree: &Tree) -> Option<Value> {
+    let words = words(text);
+    let meant = tree.meant(&words);
+    if meant.iter().all(Vec::is_empty) {
+        return None;
+    }
+    let ways = words.iter().zip(&meant).map(|(word, ids)| any(&[matches(word), stands_in(ids)]));
+    Some(json!({ "bool": { "must": ways.collect::<Vec<_>>() } }))
+}
+
+fn stands_in(categories: &[CategoryId]) -> Value {
+    let terms = json!({ "terms": { "category_ids": categories } });
+    json!({ "constant_score": { "filter": terms, "boost": OF_CATEGORY } })
+}
+
 /// All words, each as it is or nearly so.
-fn nearly(text: &str) -> Value {
-    let nearly = |word: String| {
-        let typed = letters(&word);
+fn nearly(text: &str, tree: &Tree) -> Value {
+    let words = words(text);
+    if words.is_empty() {
+        return json!({ "match_none": {} });
+    }
+    let nearly = |(word, meant): (&String, &Vec<CategoryId>)| {
+        let typed = letters(word);
         let fuzziness = misses(&typed);
         let near = json!({ "fuzzy": { "letters": { "value": typed, "fuzziness": fuzziness } } });
         let begun = json!({ "prefix": { "letters": typed } });
-        json!({ "dis_max": { "queries": [matches(&word), near, begun, begins_initials(&word)] } })
+        any(&[matches(word), near, begun, begins_initials(word), stands_in(meant)])
     };
-    match words(text) {
-        none if none.is_empty() => json!({ "match_none": {} }),
-        words => json!({ "bool": { "must": words.into_iter().map(nearly).collect::<Vec<_>>() } }),
-    }
+    let must: Vec<Value> = words.iter().zip(&tree.meant(&words)).map(nearly).collect();
+    json!({ "bool": { "must": must } })
+}
+
+/// The best of several ways.
+pub(super) fn any(ways: &[Value]) -> Value {
+    json!({ "dis_max": { "queries": ways } })
 }
 
 /// How many letters of a word may be wrong. Hangul has more letters to a word than Latin has.

@@ -8,7 +8,7 @@ use super::{
     Search, SearchError, View,
     hangul::{letters, words},
     query::checked,
-    question::{begins_initials, matches},
+    question::{any, begins_initials, matches},
 };
 
 impl Search {
@@ -57,8 +57,4 @@ fn body(mall: &MallId, view: &View, typed: &str, limit: u32) -> Value {
 
 fn begun(word: &str) -> Value {
     any(&[json!({ "prefix": { "letters": letters(word) } }), begins_initials(word)])
-}
-
-fn any(clauses: &[Value]) -> Value {
-    json!({ "dis_max": { "queries": clauses } })
 }

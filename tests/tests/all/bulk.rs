@@ -97,6 +97,28 @@ pub(crate) async fn each_line_is_answered_as_its_own_endpoint_would(
     .await
 }
 
+/// A registration earlier in the stream brings in what is absent, and does not hide that it is
+/// there and retired.
+pub(crate) async fn a_line_cannot_use_what_is_retired(world: &mut World) -> Result<()> {
+    let client = &world.client;
+    let number = Uuid::now_v7().to_string();
+    let brand = json!({"external_id": number, "name": number});
+    let id = client.post("/brands", &brand).send().await?.expect(201)?.text("/id")?;
+    let retired = client.post(&format!("/brands/{id}/retire"), &json!({})).send().await?;
+    let token = retired.expect(200)?.header("consistency-token")?;
+    client.see(&format!("/brands/{id}"), &token).await?;
+    let mut product = samples::plain("의자");
+    product["brand_id"] = json!(id);
+    let again = json!({"command": "register_brand", "key": number, "data": brand});
+    let lines = [again.to_string(), upsert("retired", &product).to_string()];
+    let answers = stream(client, &lines).await?;
+    let told: Vec<_> = answers.iter().map(status).collect();
+    ensure!(told == [(409, "BRAND_ALREADY_REGISTERED"), (422, "UNKNOWN_REFERENCE")], "{answers:?}");
+    let why = answers[1]["errors"][0]["detail"].as_str().unwrap_or_default();
+    ensure!(why.ends_with("is RETIRED"), "{answers:?}");
+    Ok(())
+}
+
 pub(crate) async fn a_stream_is_bounded_and_need_not_be_waited_for(
     world: &mut World,
 ) -> Result<()> {
@@ -134,6 +156,9 @@ pub(crate) async fn a_file_sent_again_adds_nothing(world: &mut World) -> Result<
         !ended.success() && told.contains(": 7 accepted") && told.contains("2 refused"),
         "{told}"
     );
+    // A column that was left out is told once, with how many rows had it.
+    let left_out = "prices to compare with (1 rows), stock (2 rows), tags (1 rows)";
+    ensure!(told.contains(left_out), "{told}");
     let refused = fs::read_to_string(format!("{}.refused.ndjson", file.display()))?;
     let refused: Vec<Value> =
         refused.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -216,14 +241,27 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn import(world: &World, file: &Path) -> Result<(ExitStatus, String)> {
-    let output = start_import(world.fleet.base(), file)?.wait_with_output()?;
+    import_with(world, file, &["--key", "demo-key"])
+}
+
+/// Imports a file; answers how that ended and what was told.
+pub(crate) fn import_with(
+    world: &World,
+    file: &Path,
+    arguments: &[&str],
+) -> Result<(ExitStatus, String)> {
+    let output = importer(world.fleet.base(), file, arguments)?.wait_with_output()?;
     let told = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
     Ok((output.status, told))
 }
 
 fn start_import(api: &str, file: &Path) -> Result<Child> {
+    importer(api, file, &["--key", "demo-key"])
+}
+
+fn importer(api: &str, file: &Path, arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(process::binaries()?.join("jangbu"));
-    command.arg("import").arg(file).args(["--api", api, "--key", "demo-key"]);
+    command.arg("import").arg(file).args(["--api", api]).args(arguments);
     Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
 

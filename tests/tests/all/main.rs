@@ -13,6 +13,7 @@ mod bad_requests;
 mod breaking;
 mod broken;
 mod bulk;
+mod buyers;
 mod catalog;
 mod contract;
 mod dead_letters;
@@ -29,6 +30,7 @@ mod search;
 mod storefront;
 mod thread;
 mod tidy;
+mod trial;
 mod verify;
 mod world;
 mod zombie;
@@ -125,7 +127,11 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers storefront::pages_and_counts_are_whole),
         trial!(on_servers storefront::a_question_that_cannot_be_answered_says_why),
         trial!(on_servers storefront::synonyms_are_known_at_once),
+        trial!(on_servers buyers::what_is_retired_is_not_listed),
+        trial!(on_servers buyers::a_product_tells_a_buyer_no_more_than_is_sold),
+        trial!(on_servers buyers::a_categorys_name_finds_what_stands_in_it),
         trial!(on_servers judged::people_find_what_they_expect),
+        trial!(on_servers trial::real_files_become_a_shop),
         trial!(on_servers fan_out::a_renamed_brand_reaches_all_its_products),
         trial!(on_servers bad_requests::every_fault_of_a_body_is_told_at_once),
         trial!(on_servers bad_requests::a_thousand_bad_requests_are_told_what_to_mend),
@@ -133,6 +139,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers described::every_answer_is_as_described),
         trial!(on_servers described::a_key_that_asks_too_often_is_told_so),
         trial!(on_servers bulk::each_line_is_answered_as_its_own_endpoint_would),
+        trial!(on_servers bulk::a_line_cannot_use_what_is_retired),
         trial!(on_servers bulk::a_stream_is_bounded_and_need_not_be_waited_for),
         trial!(on_servers bulk::a_file_sent_again_adds_nothing),
         trial!(on_servers once::one_number_makes_one_product),

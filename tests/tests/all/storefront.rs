@@ -9,30 +9,30 @@ use uuid::Uuid;
 
 use crate::world::World;
 
-async fn post(client: &Client, path: &str, body: Value) -> Result<Answer> {
+pub(crate) async fn post(client: &Client, path: &str, body: Value) -> Result<Answer> {
     client.post(path, &body).send().await
 }
 
 /// A brand, partner or category under a name of its own: its id.
-async fn new(client: &Client, path: &str) -> Result<String> {
+pub(crate) async fn new(client: &Client, path: &str) -> Result<String> {
     let mark = Uuid::now_v7().to_string();
     let body = json!({"external_id": mark, "name": mark});
     post(client, path, body).await?.expect(201)?.text("/id")
 }
 
-async fn category(client: &Client, parent: Option<&str>) -> Result<String> {
+pub(crate) async fn category(client: &Client, parent: Option<&str>) -> Result<String> {
     let id = Uuid::now_v7().to_string();
     let body = json!({"category_id": id, "parent_id": parent, "name": id});
     post(client, "/categories", body).await?.expect(200)?;
     Ok(id)
 }
 
-fn storefront(world: &World) -> Client {
+pub(crate) fn storefront(world: &World) -> Client {
     world.client.with("demo", "demo-shop-key")
 }
 
 /// The ids of a page, in order.
-fn ids(answer: &Answer, items: &str) -> Result<Vec<String>> {
+pub(crate) fn ids(answer: &Answer, items: &str) -> Result<Vec<String>> {
     let items = answer.body[items].as_array().with_context(|| format!("{answer:?}"))?;
     Ok(items.iter().filter_map(|item| Some(item["id"].as_str()?.to_owned())).collect())
 }

@@ -2,10 +2,22 @@
 
 use anyhow::ensure;
 use csv::StringRecord;
-use domain::Currency;
+use domain::{Currency, product::SaleState};
 use serde_json::{Value, json};
 
 use super::Places;
+
+/// Columns that tell what a product has no place for, and what that is.
+const LEFT_OUT: [(&str, &str); 8] = [
+    ("Variant Inventory Qty", "stock"),
+    ("Tags", "tags"),
+    ("Variant Compare At Price", "prices to compare with"),
+    ("Variant Grams", "weights"),
+    ("Variant Barcode", "barcodes"),
+    ("Cost per item", "costs"),
+    ("SEO Title", "titles for search engines"),
+    ("SEO Description", "descriptions for search engines"),
+];
 
 /// The columns of a file, by their names.
 pub(super) struct Columns {
@@ -41,6 +53,16 @@ impl Columns {
         columns.iter().map(|column| self.get(row, column)).find(|t| !t.is_empty()).unwrap_or("")
     }
 
+    /// What a row tells that no product has. A weight of 0 is one that nobody gave.
+    pub(super) fn left_out(&self, row: &StringRecord) -> impl Iterator<Item = &'static str> {
+        let tells = |&(column, _): &(&str, &str)| match self.get(row, column) {
+            "" => false,
+            text => column != "Variant Grams" || text.parse() != Ok(0.0),
+        };
+        let told: Vec<_> = LEFT_OUT.iter().filter(|c| tells(c)).map(|(_, what)| *what).collect();
+        told.into_iter()
+    }
+
     /// The product of `group`, without its brand and category.
     pub(super) fn product(&self, group: &[StringRecord]) -> Result<Value, Fault> {
         let first = group.first().ok_or(("NO_ROWS", String::new()))?;
@@ -68,7 +90,7 @@ impl Columns {
         }
         let options = options.iter().zip(values);
         let options = options.map(|((name, _), values)| json!({"name": name, "values": values}));
-        let published = self.get(first, "Published");
+        let (displayed, sale_state) = self.standing(first)?;
         Ok(json!({
             "external_id": self.get(first, "Handle"),
             "name": self.get(first, "Title"),
@@ -77,8 +99,26 @@ impl Columns {
             "skus": skus,
             "list_price": list_price,
             "images": self.images(group),
-            "displayed": !published.eq_ignore_ascii_case("false"),
+            "displayed": displayed,
+            "sale_state": sale_state,
         }))
+    }
+
+    /// Whether the product is displayed, and its sale state: none where the file has no Status, so
+    /// that it stays as it is.
+    fn standing(&self, first: &StringRecord) -> Result<(bool, Option<SaleState>), Fault> {
+        let published = !self.get(first, "Published").eq_ignore_ascii_case("false");
+        match self.get(first, "Status").to_ascii_lowercase().as_str() {
+            "" => Ok((published, None)),
+            "active" => Ok((published, Some(SaleState::OnSale))),
+            "draft" => Ok((false, Some(SaleState::Ready))),
+            // It may come back, so its sale is stopped and not finished.
+            "archived" => Ok((false, Some(SaleState::Stop))),
+            other => Err((
+                "INVALID_STATUS",
+                format!("{other:?} is no Status: there are active, draft and archived"),
+            )),
+        }
     }
 
     /// The name of each option and the column of its values. A product of one kind is said to have
@@ -225,5 +265,36 @@ mod tests {
         assert_eq!((&product["options"], &product["displayed"]), (&json!([]), &json!(false)));
         assert_eq!(product["skus"], json!([{"code": "ONLY", "choices": [], "price": null}]));
         assert!(columns.product(&[record("none|None|||||https://a/1.jpg|")]).is_err());
+    }
+
+    #[test]
+    fn a_status_says_what_is_shown_and_sold() {
+        let columns = columns("Handle|Title|Variant Price|Published|Status");
+        let standing = |published: &str, status: &str| {
+            let row = record(&format!("a|A|1|{published}|{status}"));
+            let product = columns.product(&[row])?;
+            Ok::<_, Fault>((product["displayed"].clone(), product["sale_state"].clone()))
+        };
+        for (published, status, displayed, state) in [
+            ("true", "", true, json!(null)),
+            ("false", "", false, json!(null)),
+            ("true", "Active", true, json!("ONSALE")),
+            ("false", "active", false, json!("ONSALE")),
+            ("true", "draft", false, json!("READY")),
+            ("true", "archived", false, json!("STOP")),
+        ] {
+            assert_eq!(standing(published, status), Ok((json!(displayed), state)), "{status}");
+        }
+        assert_eq!(standing("true", "sold").unwrap_err().0, "INVALID_STATUS");
+    }
+
+    #[test]
+    fn what_has_no_place_is_named() {
+        let columns =
+            columns("Handle|Title|Variant Price|Tags|Variant Inventory Qty|Variant Grams");
+        let told = |row: &str| columns.left_out(&record(row)).collect::<Vec<_>>();
+        assert_eq!(told("a|A|1|linen, summer|0|0.0"), ["stock", "tags"]);
+        assert_eq!(told("a|A|1|||120"), ["weights"]);
+        assert!(told("a|A|1|||0").is_empty());
     }
 }

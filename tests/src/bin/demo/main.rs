@@ -1,5 +1,5 @@
-//! Shows the whole at work: servers, processes, 300 products over HTTP, and what became of them.
-//! Again it is quick and changes nothing. `demo run` only starts everything.
+//! Shows the whole at work: servers, processes, 20,000 imported products, and what a
+//! storefront sees of them. Again it is quick and changes nothing. `demo run` only starts everything.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 

@@ -1,147 +1,154 @@
-//! 300 products over HTTP, and what became of them.
+//! A shop of 20,000 products, imported, and what a storefront sees of it.
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    time::{Duration, Instant, SystemTime},
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
-use domain::Timestamp;
+use anyhow::{Context, Result, ensure};
+use domain::{CategoriesId, CategoryId, MallId, ProductId};
 use serde_json::{Value, json};
 use tests::{
     Client,
     process::{self, Settings},
     stack::root,
+    until,
 };
-use tokio::task::JoinSet;
 
-const AT_ONCE: usize = 16;
+const MALL: &str = "demo";
+const GENERATED: &str = "20000";
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Sells, and tells what happened; `settings` are those of the processes.
 pub(crate) async fn show(client: Client, settings: &Settings) -> Result<()> {
-    let products = products()?;
-    let first = &products[0];
-    write(&client, products.clone()).await?;
-    let id = change_prices(&client, first).await?;
-    let (_, status) = process::run("jangbu", &["status"], settings)?;
+    let generated = process::binaries()?.join("jangbu-demo.ndjson");
+    let out = generated.to_str().context("a path that is no text")?;
+    let (made, told) =
+        process::run("jangbu", &["generate", "--products", GENERATED, "--out", out], settings)?;
+    ensure!(made.success(), "{told}");
+    println!("\na small shop, as Shopify exports it");
+    import(&root().join("deploy/demo/shop.csv"), settings).await?;
+    println!("\n{GENERATED} generated products, with their sellers, brands and categories");
+    import(&generated, settings).await?;
+    let status = until_shown(settings).await?;
     println!("\n{status}");
-    for words in ["청소기", "cotton shirt", "캠핑 의자"] {
-        search(&client, words).await?;
-    }
+    browse(&client.with(MALL, "demo-shop-key")).await?;
+    let id = change_prices(&client).await?;
     tell_history(&client, &id).await
 }
 
-fn products() -> Result<Vec<Value>> {
-    let text = fs::read_to_string(root().join("deploy/demo/products.ndjson"))?;
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+async fn import(file: &Path, settings: &Settings) -> Result<()> {
+    let file = file.to_str().context("a path that is no text")?;
+    let at = settings.get("JANGBU_HTTP").context("no JANGBU_HTTP")?;
+    let (api, shown) = (format!("http://{at}"), Path::new(file).file_name().unwrap_or_default());
+    println!("  jangbu import {} --currency KRW", shown.display());
+    let arguments =
+        ["import", file, "--api", &api, "--mall", MALL, "--key", "demo-key", "--currency", "KRW"];
+    process::watch("jangbu", &arguments, settings).await
 }
 
-/// Registers all, several at once, then waits until the last is in MySQL and in the search.
-async fn write(client: &Client, products: Vec<Value>) -> Result<()> {
-    let (count, begin, since) = (products.len(), Instant::now(), SystemTime::now());
-    let (mut under_way, mut answers) = (JoinSet::new(), Vec::new());
-    for product in products {
-        if under_way.len() == AT_ONCE {
-            answers.extend(under_way.join_next().await);
-        }
-        let client = client.clone();
-        under_way.spawn(async move {
-            let key = format!("demo-{}", product["external_id"]).replace('"', "");
-            client.insist("/products", &product, &key).await
-        });
+/// Waits until every read model and the search have all of the log; answers what `status` tells
+/// then.
+async fn until_shown(settings: &Settings) -> Result<String> {
+    let begin = Instant::now();
+    until("everything is shown", PATIENCE, async || {
+        let (_, told) = process::run("jangbu", &["status", "--json"], settings)?;
+        let status: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
+        let readers = status["readers"].as_array().context("no readers")?.iter();
+        let mut partitions = readers.flat_map(|r| r["partitions"].as_array().into_iter().flatten());
+        // Names of brands follow what was indexed before them.
+        let is_shown = partitions.all(|at| at["behind"] == 0) && status["fan_outs"] == 0;
+        Ok(is_shown.then_some(()))
+    })
+    .await?;
+    println!("\nall of it in MySQL and in the search {:.1?} after the import", begin.elapsed());
+    Ok(process::run("jangbu", &["status"], settings)?.1)
+}
+
+/// What a buyer would ask, each as somebody may send it again.
+async fn browse(front: &Client) -> Result<()> {
+    let mall: MallId = MALL.parse()?;
+    let appliances = CategoryId::of(CategoriesId::of(&mall), None, "가전디지털");
+    println!("what a storefront sees");
+    for (what, path) in [
+        ("a part of a word", "/search?q=청소기&limit=3".to_owned()),
+        ("a slip", "/search?q=첨소기&limit=3".to_owned()),
+        ("initials", "/search?q=ㅊㅅㄱ&limit=3".to_owned()),
+        ("two languages, cheapest first", "/search?q=northwood+재킷&sort=price&limit=3".to_owned()),
+        ("counts", "/search?q=티셔츠&facets=brand,category,price&limit=1".to_owned()),
+        ("while typing", "/suggestions?q=무선처&limit=5".to_owned()),
+        ("a category", format!("/categories/{appliances}/products?sort=-price&limit=3")),
+    ] {
+        let begin = Instant::now();
+        let answer = front.get(&path).send().await?.expect(200)?;
+        let took = begin.elapsed();
+        println!("\n{what}, in {took:.1?}");
+        println!("  curl -s '{}' -H 'Authorization: Bearer demo-shop-key'", front.address(&path));
+        print!("{}", answered(&answer.body));
     }
-    answers.extend(under_way.join_all().await.into_iter().map(Ok));
-    let took = begin.elapsed();
-    // A read that shows the last write of a partition shows all before it.
-    let mut last: BTreeMap<String, (u64, String, String, Value)> = BTreeMap::new();
-    for answer in answers {
-        let answer = answer??.expect(201)?;
-        let token = answer.header("consistency-token")?;
-        let (partition, offset) = token.rsplit_once('.').context("not a token")?;
-        let at = (offset.parse::<u64>()?, answer.text("/id")?, token.clone(), answer.body);
-        match last.get(partition) {
-            Some((newest, ..)) if *newest >= at.0 => {}
-            _ => drop(last.insert(partition.to_owned(), at)),
-        }
-    }
-    if are_repeats(client, last.values().map(|(.., body)| body), since).await? {
-        println!("\n{count} products were there already: each request got its first answer again");
-    } else {
-        println!("\n{count} products registered in {took:.1?}: {:.0}/s", rate(count, took));
-    }
-    for (_, id, token, _) in last.values() {
-        client.see(&format!("/products/{id}"), token).await?;
-    }
-    println!("all of them in MySQL after {:.1?}", begin.elapsed());
-    for (_, _, token, _) in last.values() {
-        client.find("청소기", token).await?;
-    }
-    println!("all of them in the search after {:.1?}", begin.elapsed());
     Ok(())
 }
 
-/// Whether the newest decisions are all from before `since`, or changed nothing.
-async fn are_repeats(
-    client: &Client,
-    newest: impl Iterator<Item = &Value>,
-    since: SystemTime,
-) -> Result<bool> {
-    let since = i64::try_from(since.duration_since(SystemTime::UNIX_EPOCH)?.as_millis())?;
-    for answer in newest.filter(|answer| answer["verdict"] != "UNCHANGED") {
-        let path = format!("/commands/{}", text(&answer["command_id"]));
-        let command = client.get(&path).send().await?;
-        // A new one may not be in the read model yet.
-        let Ok(at) = command.text("/decided_at") else { return Ok(false) };
-        if at.parse::<Timestamp>()?.0 >= since {
-            return Ok(false);
+/// An answer on a few lines.
+fn answered(body: &Value) -> String {
+    let mut text = String::new();
+    if let Some(total) = body["total"].as_u64() {
+        let nearly = if body["approximate"] == true { " that nearly have it" } else { "" };
+        let _ = writeln!(text, "    {total} products{nearly}");
+    }
+    for hit in each(&body["hits"]) {
+        let price = plain(&hit["list_price"]["minor"]);
+        let _ = writeln!(text, "    {price:>10} KRW  {}", plain(&hit["name"]));
+    }
+    for (facet, label) in [("brands", "name"), ("categories", "name"), ("prices", "price_from")] {
+        let counts = each(&body["facets"][facet]).take(5);
+        let counts = counts.map(|of| format!("{} ({})", plain(&of[label]), of["count"]));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        if !counts.is_empty() {
+            let _ = writeln!(text, "    {facet}: {counts}");
         }
     }
-    Ok(true)
+    let suggestions: Vec<String> = each(&body["suggestions"]).map(plain).collect();
+    if !suggestions.is_empty() {
+        let _ = writeln!(text, "    {}", suggestions.join(" · "));
+    }
+    text
 }
 
 /// The prices of an autumn sale, for a product that shall have a history.
-async fn change_prices(client: &Client, product: &Value) -> Result<String> {
-    let key = format!("demo-{}", product["external_id"]).replace('"', "");
-    let id = client.insist("/products", product, &key).await?.text("/id")?;
-    let price = product["list_price"]["minor"].as_i64().context("no price")?;
+async fn change_prices(client: &Client) -> Result<String> {
+    let id = ProductId::of(&MALL.parse()?, None, "VC-001").to_string();
     let mut token = String::new();
-    for percent in [90, 80, 100] {
-        let body = json!({"list_price": {"minor": price * percent / 100, "currency": "KRW"}});
+    for (day, price) in [("first", 316_000), ("second", 281_000), ("last", 351_300)] {
+        let body = json!({"list_price": {"minor": price, "currency": "KRW"}});
         let path = format!("/products/{id}/reprice");
-        let answer = client.insist(&path, &body, &format!("demo-sale-{percent}")).await?;
+        let answer = client.insist(&path, &body, &format!("demo-sale-{day}")).await?;
         token = answer.expect(200)?.header("consistency-token")?;
     }
-    let path = format!("/products/{id}/history");
-    client.see(&path, &token).await?;
+    client.see(&format!("/products/{id}/history"), &token).await?;
     Ok(id)
 }
 
-async fn search(client: &Client, words: &str) -> Result<()> {
-    let begin = Instant::now();
-    let found = client.search(words).send().await?.expect(200)?;
-    println!("{words}: {} found in {:.1?}", found.number("/total")?, begin.elapsed());
-    for hit in found.body["hits"].as_array().into_iter().flatten().take(3) {
-        println!("    {:<28} {:>10} KRW", text(&hit["name"]), text(&hit["list_price"]["minor"]));
-    }
-    Ok(())
-}
-
 async fn tell_history(client: &Client, id: &str) -> Result<()> {
-    let history = client.get(&format!("/products/{id}/history")).send().await?.expect(200)?;
-    println!("\nthe history of {id}");
-    for entry in history.body["items"].as_array().into_iter().flatten() {
-        let (version, at, kind) =
-            (text(&entry["version"]), text(&entry["at"]), text(&entry["type"]));
-        println!("    {version}  {at}  {kind:<34} {}", text(&entry["data"]["list_price"]["minor"]));
+    let path = format!("/products/{id}/history");
+    let history = client.get(&path).send().await?.expect(200)?;
+    println!("\nwhat happened to a product, as its merchant sees it");
+    println!("  curl -s '{}' -H 'Authorization: Bearer demo-key'", client.address(&path));
+    for entry in each(&history.body["items"]) {
+        let [version, at, kind] = ["version", "at", "type"].map(|field| plain(&entry[field]));
+        println!(
+            "    {version}  {at}  {kind:<34} {}",
+            plain(&entry["data"]["list_price"]["minor"])
+        );
     }
     Ok(())
 }
 
-fn rate(count: usize, took: Duration) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took.as_secs_f64()
+fn each(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> String {
+fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
