@@ -2,12 +2,13 @@
 //! and each transaction, so that the log is read and decoded once, and what they show agrees.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use domain::Timestamp;
 use projections::{Engine, Pool, Tables, command_status, named};
 use schemas::{CATALOG, Codec, Registry};
@@ -56,6 +57,7 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
         .iter()
         .map(|names| names.split('+').map(|name| engine(&db, &active, name.trim())).collect());
     let sets = sets.collect::<anyhow::Result<Vec<Vec<Arc<Engine>>>>>()?;
+    each_once(sets.iter().flatten())?;
     let around = surroundings(config, &runtime, shutdown)?;
     for engine in sets.iter().flatten().filter(|e| e.projection().name() == "command_status") {
         runtime.spawn(prune(db.clone(), engine.version()));
@@ -80,6 +82,15 @@ fn engine(db: &Pool, active: &Tables, name: &str) -> anyhow::Result<Arc<Engine>>
     let engine = Engine::new(db.clone(), projection, version)
         .with_context(|| format!("{name} has no live version; run `jangbu migrate`"))?;
     Ok(Arc::new(engine.with_points(faults::point)))
+}
+
+/// Fed twice, a version would be moved by one and found moved by the other, for ever.
+fn each_once<'a>(engines: impl Iterator<Item = &'a Arc<Engine>>) -> anyhow::Result<()> {
+    let mut known = BTreeSet::new();
+    for (name, version) in engines.map(|engine| (engine.projection().name(), engine.version())) {
+        ensure!(known.insert((name, version)), "{name}@{version} is named twice");
+    }
+    Ok(())
 }
 
 fn surroundings(

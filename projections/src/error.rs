@@ -55,6 +55,19 @@ impl Error {
         Self::Corrupt { column, why: why.to_string() }
     }
 
+    /// Whether MySQL could not be asked: it says nothing about what was to be written.
+    pub fn is_outage(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+        match self {
+            Self::Late => true,
+            Self::Db(error) => matches!(
+                error,
+                Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed
+            ),
+            _ => false,
+        }
+    }
+
     /// The server's error number, where the server answered with one.
     pub(crate) fn number(&self) -> Option<u16> {
         let Self::Db(sqlx::Error::Database(error)) = self else { return None };

@@ -1,4 +1,4 @@
-//! What can be done about a dead letter. The act and its record are written together or not at all.
+//! What can be done about a dead letter, and the record that it was done.
 
 use std::io::{Write, stdout};
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{Config, Given},
-    log::{Decoder, Kafka, Outgoing, write_together},
+    log::{Decoder, Kafka, Outgoing, write_alone},
 };
 
 /// Runs `drop`.
@@ -31,7 +31,7 @@ pub fn drop_letter(config: &Config, given: &Given) -> anyhow::Result<bool> {
     untouched(&letter)?;
     let action = action("dropped", given, String::new())?;
     let by = action.by.clone();
-    write_together(&kafka(config), &[record(&letter, place, &action)])?;
+    write_alone(&kafka(config), &record(&letter, place, &action))?;
     writeln!(stdout(), "{place} is dropped by {by}")?;
     Ok(true)
 }
@@ -62,8 +62,11 @@ pub fn resend(config: &Config, given: &Given) -> anyhow::Result<bool> {
         headers,
     };
     let at = sent.partition;
-    let delivered = write_together(&kafka(config), &[sent, record(&letter, place, &action)])?;
-    let offset = delivered.first().copied().unwrap_or(-1);
+    // The command first: should its record fail, it is resent once more, and decided once.
+    let kafka = kafka(config);
+    let offset = write_alone(&kafka, &sent).context("it may have been resent; do it again")?;
+    write_alone(&kafka, &record(&letter, place, &action))
+        .context("it is resent, but that is not written down; do it again")?;
     let called = if called.is_empty() { "what it is".to_owned() } else { called };
     writeln!(stdout(), "{place} is resent by {by} to {}.{at}.{offset} as {called}", topic.name)?;
     Ok(true)

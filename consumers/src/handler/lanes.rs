@@ -22,13 +22,14 @@ const BATCH_BYTES: usize = 16 << 20;
 const LATELY: Duration = Duration::from_secs(5);
 
 /// How long whoever waits may wait for a transaction that holds bulk commands: where they take
-/// longer, the next one holds fewer, though never fewer than these.
-const FOR_BULK: Duration = Duration::from_millis(25);
-const LEAST: usize = 10;
+/// longer, the next one holds fewer, though never fewer than these. Even one bulk command costs a
+/// question to MySQL and a transaction, so with fewer still an import would only take longer.
+const FOR_BULK: Duration = Duration::from_millis(60);
+const LEAST: usize = 50;
 
 /// For how many times what it took nothing more is taken of the bulk lane while interactive
 /// commands come: that is the share of the machine that they, and whatever follows the log, keep.
-const REST: u32 = 4;
+const REST: u32 = 8;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use projections::{Fact, snapshot};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use schemas::{CATALOG, Topic};
+use schemas::{CATALOG, Lane, Topic};
 
 use super::{
-    Surroundings,
+    ANSWER, Surroundings,
     batch::Owned,
     partition::{Decided, NextCommands, Partition, Stands},
 };
@@ -82,6 +82,26 @@ fn one(
     })?;
     tracing::info!(partition, ?next, events, decisions, ?covered, "partition taken");
     Ok(taken)
+}
+
+/// Where the lane goes on after `next`: there, or at its end where no command stands before that.
+/// The end is asked for first, so a command that comes later lies beyond it.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(super) fn beyond_markers(
+    tail: &Tail,
+    lane: Lane,
+    partition: i32,
+    next: i64,
+) -> anyhow::Result<i64> {
+    let topic = CATALOG.lane(lane).name;
+    let end = tail.bounds(topic, partition)?.end;
+    if end <= next {
+        return Ok(next);
+    }
+    let first = tail.first(topic, partition, Bounds { next, end }, Instant::now() + ANSWER)?;
+    Ok(if first.is_none() { end } else { next })
 }
 
 /// A checkpoint beyond the end means that the log lost what was already projected; deciding on

@@ -200,6 +200,8 @@ impl<'a> Worker<'a> {
         }
         self.lanes.took(bulk, polled.elapsed());
         if blocked {
+            // Should it have been too much for MySQL, less is asked of it next.
+            self.most = (found / 2).max(1);
             self.rest_until = Some(Instant::now() + REST);
         }
         if blocked || again { self.start() } else { Ok(()) }
@@ -210,9 +212,26 @@ impl<'a> Worker<'a> {
     /// bulk lane (`offsets.retention.minutes`).
     fn keep_places(&mut self) -> anyhow::Result<()> {
         if self.places_are_due() && !self.owned.is_empty() && self.rest_until.is_none() {
+            self.pass_markers();
             self.decide(&[], now())?;
         }
         Ok(())
+    }
+
+    /// Moves idle places over offsets that hold no command, such as the markers of somebody's
+    /// transactions: once the log is cut behind those, such a place would lie outside it.
+    fn pass_markers(&mut self) {
+        for (at, owned) in &mut self.owned {
+            for lane in Lane::ALL {
+                match take::beyond_markers(&self.tail, lane, *at, owned.next_command(lane)) {
+                    Ok(next) => owned.advance(lane, next),
+                    Err(error) => {
+                        tracing::debug!(error = format!("{error:#}"), "the end is not known");
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     fn places_are_due(&self) -> bool {
@@ -256,7 +275,9 @@ impl<'a> Worker<'a> {
             }
             Err(error @ CommitError::Aborted(_)) => {
                 tracing::warn!(%error, "deciding the batch again");
-                self.most = (wishes.len() / 2).max(1);
+                if !wishes.is_empty() {
+                    self.most = (wishes.len() / 2).max(1);
+                }
                 self.rest_until = Some(Instant::now() + REST);
                 self.start()
             }

@@ -123,6 +123,8 @@ impl Worker<'_> {
                 self.attempt(Self::take)?;
             }
             Ok(Polled::Revoked) => self.own(vec![]),
+            // After a failure nothing is known of what came before it.
+            Ok(Polled::Records(_)) if self.again.is_some() => {}
             Ok(Polled::Records(records)) => {
                 for logged in &records {
                     if let Some(following) = self.owned.get_mut(&logged.partition) {

@@ -27,8 +27,9 @@ pub fn group_of_handler(context: &str) -> String {
 /// The group that feeds versions of projections. Made only here: a copied group id would silently
 /// take the partitions of another consumer.
 pub fn group_of_projections<'a>(fed: impl IntoIterator<Item = (&'a str, i32)>) -> String {
-    let fed: Vec<String> =
-        fed.into_iter().map(|(name, version)| member_of(name, version)).collect();
+    let mut fed: Vec<_> = fed.into_iter().map(|(name, at)| member_of(name, at)).collect();
+    // Whoever feeds the same shares the partitions, in whatever order it was told them.
+    fed.sort();
     format!("{PREFIX}{}", fed.join("+"))
 }
 

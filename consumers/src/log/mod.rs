@@ -22,4 +22,4 @@ pub(crate) use reader::{READING, passing};
 pub use record::{Decoder, MessageHeaders, key_of, to_kafka};
 pub(crate) use silence::Silence;
 pub use tail::{Bounds, Tail};
-pub use transaction::{CommitError, Delivered, Outgoing, TransactionWriter, write_together};
+pub use transaction::{CommitError, Delivered, Outgoing, TransactionWriter, write_alone};

@@ -18,7 +18,7 @@ use crate::faults;
 
 mod alone;
 
-pub use alone::write_together;
+pub use alone::write_alone;
 
 /// How long a step of a transaction may take; the brokers abort one that is open for 3 s.
 const STEP: Duration = Duration::from_millis(2900);

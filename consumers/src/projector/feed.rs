@@ -1,6 +1,10 @@
 //! One projection among those that a worker feeds: where it stands, and what of a batch is for it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::Timestamp;
 use projections::{Batch, Checkpoint, Engine, Logged, Part, Share, Stop};
@@ -8,8 +12,11 @@ use projections::{Batch, Checkpoint, Engine, Logged, Part, Share, Stop};
 use super::progress::Progress;
 use crate::{
     log::Ends,
-    telemetry::{PARTITION_STOPPED, VERSION_BREAKS},
+    telemetry::{PARTITION_STOPPED, RETRIES, VERSION_BREAKS},
 };
+
+/// How long a partition waits that MySQL refuses to take.
+const REST: Duration = Duration::from_secs(5);
 
 /// A projection and its partitions.
 pub(super) struct Feed {
@@ -24,6 +31,8 @@ enum Standing {
     Unknown,
     /// Applied up to here; the reader goes on from there, or from before it.
     At(Checkpoint),
+    /// MySQL refuses what is to be written. It is tried again then; the others go on meanwhile.
+    Resting(Instant),
     /// A record cannot be applied. It is not read any further until it is assigned anew: only a
     /// person can tell whether the log or this build is at fault.
     Stopped,
@@ -52,14 +61,41 @@ impl Feed {
 
     /// Whether the partition is fed at all.
     pub(super) fn goes_on(&self, partition: i32) -> bool {
-        matches!(self.owned.get(&partition), Some(Standing::Unknown | Standing::At(_)))
+        match self.owned.get(&partition) {
+            Some(Standing::Unknown | Standing::At(_)) => true,
+            Some(Standing::Resting(until)) => Instant::now() >= *until,
+            Some(Standing::Stopped) | None => false,
+        }
+    }
+
+    /// Whether a partition has rested long enough.
+    pub(super) fn is_due(&self) -> bool {
+        let now = Instant::now();
+        self.owned.values().any(|at| matches!(at, Standing::Resting(until) if now >= *until))
+    }
+
+    /// Leaves the partition alone for a while.
+    pub(super) fn rest(&mut self, partition: i32, why: &dyn std::error::Error) {
+        let (projection, version) = (self.engine.projection().name(), self.engine.version());
+        metrics::counter!(RETRIES, "reason" => "projection").increment(1);
+        tracing::error!(projection, version, partition, %why, "the partition waits");
+        self.owned.insert(partition, Standing::Resting(Instant::now() + REST));
+    }
+
+    /// Nothing is known of where it stands any more.
+    pub(super) fn forget_standing(&mut self) {
+        for standing in self.owned.values_mut() {
+            if matches!(standing, Standing::At(_)) {
+                *standing = Standing::Unknown;
+            }
+        }
     }
 
     /// The partitions that are fed, and where they stand.
     pub(super) fn standing(&self) -> impl Iterator<Item = (i32, &Checkpoint)> {
         self.owned.iter().filter_map(|(partition, standing)| match standing {
             Standing::At(checkpoint) => Some((*partition, checkpoint)),
-            Standing::Unknown | Standing::Stopped => None,
+            Standing::Unknown | Standing::Resting(_) | Standing::Stopped => None,
         })
     }
 
@@ -107,7 +143,7 @@ impl Feed {
     pub(super) fn part<'a>(&'a self, batches: &'a Batches<'a>) -> Part<'a> {
         let share = |(partition, batch)| match self.owned.get(partition)? {
             Standing::At(believed) => Some(Share { partition: *partition, believed, batch }),
-            Standing::Unknown | Standing::Stopped => None,
+            Standing::Unknown | Standing::Resting(_) | Standing::Stopped => None,
         };
         Part { engine: &self.engine, shares: batches.of.iter().filter_map(share).collect() }
     }
@@ -143,7 +179,7 @@ impl Feed {
     }
 
     /// Tells of records, appended at those times, that were applied.
-    pub(super) fn applied(&self, appended: &[Timestamp], took: std::time::Duration) {
+    pub(super) fn applied(&self, appended: &[Timestamp], took: Duration) {
         self.progress.applied(appended, took);
     }
 
@@ -151,7 +187,7 @@ impl Feed {
     pub(super) fn tell(&mut self) {
         let standing = self.owned.iter().filter_map(|(partition, standing)| match standing {
             Standing::At(checkpoint) => Some((*partition, checkpoint)),
-            Standing::Unknown | Standing::Stopped => None,
+            Standing::Unknown | Standing::Resting(_) | Standing::Stopped => None,
         });
         self.progress.tell(standing);
     }

@@ -26,6 +26,8 @@ use crate::{
 
 /// Records taken in one poll, over all partitions.
 const MOST: usize = 2000;
+/// To what they shrink while MySQL does not take more in time.
+const LEAST: usize = 50;
 const WAIT: Duration = Duration::from_millis(100);
 /// The least time between two transactions, unless the batch was a full one: under load a few
 /// changes gather, and what a transaction costs is shared; after a rest the first is not delayed.
@@ -55,6 +57,7 @@ pub(super) fn run(
         feeds: set.iter().map(|engine| Feed::new(engine, around.ends.clone())).collect(),
         topics,
         owned: vec![],
+        most: MOST,
         failures: 0,
         again: None,
         told: Instant::now(),
@@ -85,6 +88,7 @@ struct Worker {
     feeds: Vec<Feed>,
     topics: Vec<Topic>,
     owned: Vec<i32>,
+    most: usize,
     failures: u32,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
@@ -97,7 +101,10 @@ impl Worker {
             self.again = None;
             self.attempt(Self::take)?;
         }
-        match self.reader.poll(MOST, WAIT) {
+        if self.again.is_none() && self.feeds.iter().any(Feed::is_due) {
+            self.attempt(Self::take)?;
+        }
+        match self.reader.poll(self.most, WAIT) {
             Ok(Polled::Assigned(partitions)) => {
                 self.own(partitions);
                 self.attempt(Self::take)?;
@@ -156,6 +163,8 @@ impl Worker {
         if self.failures >= PATIENCE {
             return Err(error);
         }
+        self.feeds.iter_mut().for_each(Feed::forget_standing);
+        self.most = (self.most / 2).max(LEAST);
         self.reader.start(&BTreeMap::new())?;
         self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
         Ok(())
@@ -201,8 +210,11 @@ impl Worker {
         let batches: Vec<_> = self.feeds.iter().map(|feed| feed.batches(records)).collect();
         let appended: Vec<_> = batches.iter().map(Batches::appended).collect();
         match self.as_one(&batches) {
-            Ok(moved) => self.moved(moved),
-            Err(EngineError::Db(error)) => return Err(error.into()),
+            Ok(moved) => {
+                self.moved(moved);
+                self.most = (self.most * 2).min(MOST);
+            }
+            Err(EngineError::Db(error)) if error.is_outage() => return Err(error.into()),
             // One of them cannot go on; which one shows when each is applied alone.
             Err(_) => self.one_by_one(batches)?,
         }
@@ -210,7 +222,7 @@ impl Worker {
         for (feed, appended) in self.feeds.iter().zip(appended) {
             feed.applied(&appended, began.elapsed());
         }
-        if records.len() < MOST {
+        if records.len() < self.most {
             self.shutdown.sleep(PACE.saturating_sub(began.elapsed()));
         }
         Ok(())
@@ -227,6 +239,7 @@ impl Worker {
     }
 
     fn one_by_one(&mut self, batches: Vec<Batches<'_>>) -> anyhow::Result<()> {
+        let mut failed = None;
         for (feed, batches) in self.feeds.iter_mut().zip(batches) {
             for (partition, mut batch) in batches.apart() {
                 let Some(believed) = feed.at(partition) else { continue };
@@ -239,12 +252,15 @@ impl Worker {
                         feed.count_break(&stop);
                         feed.stop(partition, &stop);
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(EngineError::Db(error)) if !error.is_outage() => {
+                        feed.rest(partition, &error);
+                    }
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
         }
         // The others go on from where they are; what was prefetched is read again.
-        self.take()
+        failed.map_or_else(|| self.take(), |error| Err(error.into()))
     }
 
     fn tell(&mut self) {

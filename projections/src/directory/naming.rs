@@ -11,18 +11,26 @@ const INNER: [char; 4] = [' ', '-', '\'', '’'];
 const SYLLABLES: usize = 2;
 
 /// What a category of that name may be called, as [`joined`] has it: the name, each of the names
-/// that marks such as / and & part, and the heads of either, which stand last.
+/// that marks such as / part, and their heads, which stand last. What & or · joins is called by
+/// both names together only: of 홈·가든, most is nothing for a garden.
 pub(super) fn called(name: &str) -> Vec<String> {
-    let parts = name.split(|c: char| !c.is_alphanumeric() && !INNER.contains(&c));
-    let mut called = vec![];
-    for words in std::iter::once(name).chain(parts).map(words) {
-        called.extend((0..words.len()).map(|at| joined(&words[at..])));
-        called.extend(words.last().into_iter().flat_map(|last| heads(last)));
+    let parts = name.split(|c: char| !c.is_alphanumeric() && !INNER.contains(&c) && !is_and(c));
+    let mut called = vec![joined(&words(name))];
+    for part in parts {
+        let (words, is_one) = (words(part), !part.contains(is_and));
+        let heads_at = if is_one { words.len() } else { 1 };
+        called.extend((0..heads_at.min(words.len())).map(|at| joined(&words[at..])));
+        let last = words.last().filter(|_| is_one);
+        called.extend(last.into_iter().flat_map(|last| heads(last)));
     }
     called.retain(|name| name.chars().count() > 1);
     called.sort();
     called.dedup();
     called
+}
+
+fn is_and(mark: char) -> bool {
+    matches!(mark, '&' | '·' | '+')
 }
 
 /// Words as they are compared: without blanks between them, and in the singular.
@@ -65,16 +73,21 @@ mod tests {
             ("의류/상의", "상의"),
             ("Running Shoes", "shoe"),
             ("Ski/boarding", "SKI"),
-            ("Apparel & Accessories", "accessory"),
+            ("Apparel & Accessories", "apparel accessories"),
             ("T-Shirts", "t-shirt"),
             ("Glasses", "glasses"),
         ] {
             let (called, typed) = (called(name), joined(&words(typed)));
             assert!(called.contains(&typed), "{typed} is not in {called:?}");
         }
-        for (name, typed) in
-            [("운동화", "동화"), ("목걸이", "걸이"), ("Running Shoes", "running"), ("T/S", "t")]
-        {
+        for (name, typed) in [
+            ("운동화", "동화"),
+            ("목걸이", "걸이"),
+            ("Running Shoes", "running"),
+            ("T/S", "t"),
+            ("홈·가든", "가든"),
+            ("Apparel & Accessories", "accessory"),
+        ] {
             let (called, typed) = (called(name), joined(&words(typed)));
             assert!(!called.contains(&typed), "{typed} is in {called:?}");
         }

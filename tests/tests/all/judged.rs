@@ -15,7 +15,7 @@ const SHOWN: usize = 10;
 pub(crate) type Judged = (&'static str, &'static str, &'static [&'static str]);
 
 /// Between them all ways that a text is understood.
-const JUDGED: [Judged; 15] = [
+const JUDGED: [Judged; 16] = [
     ("a compound", "무선청소기", &["무선청소기"]),
     ("a part of a compound", "청소기", &["청소기"]),
     ("a part of a compound", "세탁기", &["세탁기"]),
@@ -34,6 +34,7 @@ const JUDGED: [Judged; 15] = [
         "주얼리",
         &["목걸이", "팔찌", "귀걸이", "커플링", "Necklace", "Bracelet", "Ear"],
     ),
+    ("a category", "정원", &["화분", "Plant Pot", "물뿌리개", "모종삽", "Garden"]),
     ("a brand and a category", "maru 가구", &["소파", "Armchair", "침대협탁"]),
 ];
 /// Of what is shown first, the share that fits, at least: descriptions name other things too.

@@ -1,30 +1,18 @@
-//! A transaction of records alone, by somebody who owns no partition.
+//! A record by somebody who owns no partition.
 
-use rdkafka::producer::Producer as _;
+use rdkafka::{error::KafkaError, producer::Producer as _};
 
-use super::{CommitError, Delivered, Kafka, Outgoing, STEP, open, send};
+use super::{Deliveries, Kafka, Outgoing, Producer, send};
 
-/// Writes all of `records`, or none of them, and returns where they stand.
+/// Writes a record outside any transaction, and returns its offset: the marker of a transaction
+/// would be an offset in a lane that no command ever takes.
 ///
 /// # Errors
-/// [`CommitError::Aborted`] when nothing was written; after [`CommitError::Unknown`] either all of
-/// them were, or none.
-pub fn write_together(kafka: &Kafka, records: &[Outgoing]) -> Result<Delivered, CommitError> {
-    let producer = open(kafka).map_err(CommitError::Aborted)?;
-    producer.begin_transaction().map_err(CommitError::Aborted)?;
+/// When it is not acknowledged; it may have been written all the same.
+pub fn write_alone(kafka: &Kafka, record: &Outgoing) -> Result<i64, KafkaError> {
+    let producer: Producer = kafka.producer().create_with_context(Deliveries::default())?;
     let deliveries = producer.context();
-    deliveries.expect(0, records.len());
-    let sent = records.iter().enumerate().try_for_each(|(at, record)| send(&producer, at, record));
-    match sent.and_then(|()| deliveries.wait()) {
-        Ok(delivered) => {
-            #[expect(clippy::disallowed_methods, reason = "nobody's latency depends on its flush")]
-            let committed = producer.commit_transaction(STEP);
-            committed.map(|()| delivered).map_err(CommitError::Unknown)
-        }
-        Err(error) => {
-            // Should this fail, the brokers abort it once it has been open for too long.
-            let _ = producer.abort_transaction(STEP);
-            Err(CommitError::Aborted(error))
-        }
-    }
+    deliveries.expect(0, 1);
+    send(&producer, 0, record)?;
+    Ok(deliveries.wait()?.first().copied().unwrap_or(-1))
 }
