@@ -155,7 +155,7 @@ pub(crate) async fn a_categorys_name_finds_what_stands_in_it(world: &mut World) 
     };
     // Names are free below a category of its own, and a brand of its own keeps others' products out.
     let (root, brand) = (category(client, None).await?, new(client, "/brands").await?);
-    let above = add(Some(&root), "다기·찻상").await?;
+    let above = add(Some(&root), "다기/찻상").await?;
     let pots = add(Some(&above), "백자 주전자").await?;
     let register = async |name: &str, category: &str| {
         let mut product = samples::plain(name);
