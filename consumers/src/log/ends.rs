@@ -21,6 +21,9 @@ use tokio::sync::watch;
 use super::{client::Kafka, native};
 use crate::shutdown::Shutdown;
 
+/// How long open transactions are waited for; longer ones are not about to be committed.
+const SETTLED_IN: Duration = Duration::from_secs(1);
+
 /// The first and last stable offsets of some topics, refreshed every so often, and when asked to.
 #[derive(Clone)]
 pub struct Ends {
@@ -50,26 +53,30 @@ impl Ends {
         shutdown: Shutdown,
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
         let client: BaseConsumer = kafka.asking("read_committed").create()?;
+        let uncommitted: BaseConsumer = kafka.asking("read_uncommitted").create()?;
         let (wake, woken): (_, Receiver<()>) = sync_channel(1);
         let looked = Arc::new(watch::Sender::new(None));
         let ends = Self { bounds: Arc::default(), looked, wake };
         let (watched, topics) = (ends.clone(), topics.to_vec());
         let bootstrap = kafka.bootstrap.clone();
         let run = move || {
+            let mut is_asked = false;
             while !shutdown.requested() {
-                if let Err(error) = watched.refresh(&client, &topics) {
+                let until = is_asked.then_some(&uncommitted);
+                if let Err(error) = watched.refresh(&client, until, &topics) {
                     tracing::debug!(%error, "no ends");
                     native::show_brokers(client.client(), &bootstrap);
+                    native::show_brokers(uncommitted.client(), &bootstrap);
                 }
                 // A wish or the time: both mean the next look.
-                let _ = woken.recv_timeout(every);
+                is_asked = woken.recv_timeout(every).is_ok();
             }
         };
         Ok((ends, thread::Builder::new().name("ends".to_owned()).spawn(run)?))
     }
 
-    /// Waits until the brokers have told of everything from before this call; for ever, where they do
-    /// not.
+    /// Waits until the brokers have told of everything from before this call, even of what a
+    /// transaction wrote whose markers were still under way; for ever, where they do not.
     pub async fn look_again(&self) {
         let asked = Instant::now();
         let mut looked = self.looked.subscribe();
@@ -102,10 +109,26 @@ impl Ends {
         Some(if gap <= 1 { 0 } else { gap })
     }
 
-    fn refresh(&self, client: &BaseConsumer, topics: &[Topic]) -> Result<(), KafkaError> {
+    /// `uncommitted` where whoever asks has to hear of all that was written before, committed or
+    /// not: a commit is answered before its markers are written, and until then the stable offset
+    /// stands below its records.
+    fn refresh(
+        &self,
+        client: &BaseConsumer,
+        uncommitted: Option<&BaseConsumer>,
+        topics: &[Topic],
+    ) -> Result<(), KafkaError> {
         let asked = Instant::now();
         let starts = all(client, topics, Offset::Beginning)?;
-        let ends = all(client, topics, Offset::End)?;
+        let written = uncommitted.map(|client| all(client, topics, Offset::End)).transpose()?;
+        let mut ends = all(client, topics, Offset::End)?;
+        let deadline = asked + SETTLED_IN;
+        while let Some(written) = &written
+            && !reach(&ends, written)
+            && Instant::now() < deadline
+        {
+            ends = all(client, topics, Offset::End)?;
+        }
         for (topic, partition) in each(topics) {
             let at = |list: &TopicPartitionList| {
                 let found = list.find_partition(topic.name, partition)?;
@@ -119,6 +142,14 @@ impl Ends {
         self.looked.send_replace(Some(asked));
         Ok(())
     }
+}
+
+/// Whether `ends` have come as far as `written`, everywhere.
+fn reach(ends: &TopicPartitionList, written: &TopicPartitionList) -> bool {
+    written.elements().iter().all(|written| {
+        let end = ends.find_partition(written.topic(), written.partition());
+        end.is_some_and(|end| end.offset().to_raw() >= written.offset().to_raw())
+    })
 }
 
 fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
