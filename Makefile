@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench build fmt lint deny ci avro openapi errors asyncapi released alerts
+.PHONY: help demo run test bench faults build fmt lint deny ci avro openapi errors asyncapi released alerts
 
 QUICKSTART := docs/quickstart/java
 
@@ -15,6 +15,7 @@ help: ; @printf '%s\n' \
 	'make run      start everything, until Ctrl-C' \
 	'make test     every test, against servers of its own' \
 	'make bench    rates and latencies beside the limits of the machine (CASES="commands rows" for some)' \
+	'make faults   every fault of the laboratory, under load, and a table of what came of it (FAULTS="MySQL" for some)' \
 	'make up       start Kafka, the registry, MySQL and OpenSearch (down, status, clean)' \
 	'make build    every crate and test' \
 	'make fmt      format' \
@@ -41,6 +42,10 @@ test: build .venv/installed $(QUICKSTART)/target/installed
 bench:
 	@cargo build --release --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/release/bench $(CASES)
+
+faults:
+	@cargo build --release --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/release/faults $(FAULTS)
 
 # One build with the features of the tests, so that nothing is compiled twice.
 build:

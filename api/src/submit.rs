@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use consumers::log::{AppendError, Position};
+use consumers::{
+    faults,
+    log::{AppendError, Position},
+};
 use domain::{CommandId, MallId, brand, catalog::Command, partner, product};
 use projections::{
     Tables,
@@ -113,6 +116,7 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
         Some(waiter) => waiter.outcome(app.wait).await,
         None => None,
     };
+    faults::point("api.before_answer");
     match outcome {
         Some(outcome) => conclude(&message, outcome),
         None => Ok(pending(&message.origin, position)),

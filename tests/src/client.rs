@@ -23,7 +23,7 @@ pub struct Client {
 pub struct Request(RequestBuilder);
 
 /// An answer, read to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,

@@ -27,6 +27,14 @@ impl Role {
     /// Every role, in the order of starting.
     pub const ALL: [Self; 4] = [Self::Handler, Self::Projector, Self::Indexer, Self::Api];
 
+    /// What the points of its path begin with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            _ => self.binary(),
+        }
+    }
+
     /// The name of its binary.
     pub fn binary(self) -> &'static str {
         match self {
@@ -179,6 +187,14 @@ impl Fleet {
     /// When it was never started.
     pub fn end(&mut self, role: Role) -> Result<()> {
         self.running.remove(&role).map(drop).with_context(|| format!("no {role:?}"))
+    }
+
+    /// Ends the process of a role in order.
+    ///
+    /// # Errors
+    /// When it was never started, or does not end with success.
+    pub async fn terminate(&mut self, role: Role) -> Result<()> {
+        self.running.remove(&role).with_context(|| format!("no {role:?}"))?.stop().await
     }
 
     /// A further process of a role, beside the fleet's own.

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod fleet;
 pub mod forge;
+pub mod lab;
 pub mod load;
 pub mod process;
 pub mod samples;

@@ -1,26 +1,33 @@
-//! Writers that never let go of a wish: each is sent again under its key until it is decided.
+//! A load of mixed commands by writers that never let go of a wish: each is sent again under its
+//! key until it is decided.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 use uuid::Uuid;
 
 use crate::{
-    client::{Answer, Client},
-    samples,
+    client::{Answer, Client, Request},
     wait::until,
 };
 
-const PRODUCTS_PER_WRITER: usize = 3;
+mod judged;
+mod stalls;
+mod writer;
+
+pub use judged::{Judged, history};
+use stalls::Stalls;
+use writer::Writer;
+
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// A running load.
 pub struct Load {
@@ -33,42 +40,46 @@ struct Shared {
     ending: AtomicBool,
     decided: AtomicU64,
     sent_again: AtomicU64,
-    price: AtomicI64,
+    stalls: Stalls,
 }
 
 /// A wish and what came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Decided {
     /// The product.
-    pub product: String,
+    pub product: Uuid,
     /// The command.
-    pub command: String,
-    /// The version it led to; `None` where it was refused.
+    pub command: Uuid,
+    /// The version it led to; `None` where it left no event.
     pub version: Option<i64>,
 }
 
 /// What a load did.
 #[derive(Debug)]
 pub struct Report {
-    /// Every wish with its decision.
+    /// Every wish with its decision, each product's in the order of its writer.
     pub decided: Vec<Decided>,
     /// How often a wish had to be sent again.
     pub sent_again: u64,
+    /// The longest time that a partition decided nothing.
+    pub stall: Duration,
 }
 
 impl Load {
-    /// Starts so many writers, each changing products of its own.
-    pub fn start(client: &Client, writers: usize) -> Self {
+    /// Starts so many writers, each changing products of its own. What they wish follows from
+    /// `seed`, and nothing else of it.
+    pub fn start(client: &Client, writers: u64, seed: u64) -> Self {
         let shared = Arc::new(Shared {
             client: client.clone(),
             ending: AtomicBool::new(false),
             decided: AtomicU64::new(0),
             sent_again: AtomicU64::new(0),
-            price: AtomicI64::new(1),
+            stalls: Stalls::default(),
         });
         let mut tasks = JoinSet::new();
-        for _ in 0..writers {
-            tasks.spawn(write(shared.clone()));
+        for number in 0..writers {
+            let writer = Writer::new(shared.clone(), seed.wrapping_add(number << 32));
+            tasks.spawn(writer.write());
         }
         Self { shared, writers: tasks }
     }
@@ -78,19 +89,24 @@ impl Load {
     /// # Errors
     /// When the deadline passes, or a writer has given up.
     pub async fn until_decided(&mut self, count: u64, within: Duration) -> Result<()> {
-        let goal = self.shared.decided.load(Relaxed) + count;
+        let goal = self.decided() + count;
         until(&format!("{count} more decisions"), within, async || {
-            match self.writers.try_join_next() {
-                Some(ended) => Err(ended?.err().context("a writer ended by itself")?),
-                None => Ok((self.shared.decided.load(Relaxed) >= goal).then_some(())),
-            }
+            Ok(match self.ended()? {
+                Some(end) => Some(Err(end)),
+                None => (self.decided() >= goal).then_some(Ok(())),
+            })
         })
-        .await
+        .await?
     }
 
     /// How many wishes have been decided so far.
     pub fn decided(&self) -> u64 {
         self.shared.decided.load(Relaxed)
+    }
+
+    /// Forgets the stalls so far, and answers the longest of them.
+    pub fn stall(&self) -> Duration {
+        self.shared.stalls.take()
     }
 
     /// Lets every writer finish what it wished last.
@@ -103,116 +119,54 @@ impl Load {
         while let Some(ended) = self.writers.join_next().await {
             decided.append(&mut ended??);
         }
-        Ok(Report { decided, sent_again: self.shared.sent_again.load(Relaxed) })
+        let sent_again = self.shared.sent_again.load(Relaxed);
+        Ok(Report { decided, sent_again, stall: self.stall() })
     }
-}
 
-async fn write(shared: Arc<Shared>) -> Result<Vec<Decided>> {
-    let mut decided = Vec::new();
-    let mut products = Vec::new();
-    for _ in 0..PRODUCTS_PER_WRITER {
-        let wish = shared.insist("/products", &samples::vacuum()).await?;
-        products.push(wish.product.clone());
-        decided.push(wish);
+    /// Why a writer has ended before it was asked to, if one has.
+    fn ended(&mut self) -> Result<Option<anyhow::Error>> {
+        let Some(ended) = self.writers.try_join_next() else { return Ok(None) };
+        Ok(Some(ended?.err().context("a writer ended by itself")?))
     }
-    for turn in 0.. {
-        if shared.ending.load(Relaxed) {
-            break;
-        }
-        let path = format!("/products/{}/reprice", products[turn % products.len()]);
-        let price = shared.price.fetch_add(1, Relaxed);
-        // One wish in eight breaks a rule, since a refusal has to be as certain as an acceptance.
-        let currency = if turn % 8 == 7 { "EUR" } else { "KRW" };
-        let body = json!({"list_price": {"minor": price, "currency": currency}});
-        decided.push(shared.insist(&path, &body).await?);
-    }
-    Ok(decided)
 }
 
 impl Shared {
     /// Sends a wish until it is decided.
-    async fn insist(&self, path: &str, body: &Value) -> Result<Decided> {
-        let key = Uuid::now_v7().to_string();
+    async fn insist(&self, request: impl Fn() -> Request) -> Result<Answer> {
         loop {
-            let answer = self.client.post(path, body).key(&key).send().await;
-            if let Ok(answer) = answer
-                && let Some(decided) = decided(path, &answer)?
+            if let Ok(answer) = request().send().await
+                && is_decided(&answer)?
             {
-                self.decided.fetch_add(1, Relaxed);
-                return Ok(decided);
+                return Ok(answer);
             }
             self.sent_again.fetch_add(1, Relaxed);
-            sleep(Duration::from_millis(200)).await;
+            sleep(BETWEEN_TRIES).await;
         }
+    }
+
+    fn has_decided(&self, product: Uuid) {
+        self.decided.fetch_add(1, Relaxed);
+        self.stalls.heard_of(product);
     }
 }
 
-/// What an answer says of a wish; `None` where it says to try again.
-fn decided(path: &str, answer: &Answer) -> Result<Option<Decided>> {
+/// Whether an answer is a decision, or says to try again; anything else should never be answered.
+fn is_decided(answer: &Answer) -> Result<bool> {
     match answer.status {
-        200 | 201 => Ok(Some(Decided {
-            product: answer.text("/id")?,
-            command: answer.text("/command_id")?,
-            version: Some(answer.number("/version")?),
-        })),
-        409 => Ok(Some(Decided {
-            product: path.split('/').nth(2).unwrap_or_default().to_owned(),
-            command: answer.text("/command_id")?,
-            version: None,
-        })),
-        202 | 503 => answer.header("retry-after").map(|_| None),
-        _ => bail!("{path}: {answer:?}"),
+        200 | 201 | 409 | 412 | 422 => Ok(true),
+        202 | 429 | 503 => answer.header("retry-after").map(|_| false),
+        _ => bail!("{answer:?}"),
     }
 }
 
-impl Report {
-    /// Compares what the writers were told with the histories: each accepted wish is the one
-    /// version that it was said to be, refused ones are nowhere, and nothing else is there.
-    ///
-    /// # Errors
-    /// Naming the first product that disagrees.
-    pub async fn check(&self, client: &Client) -> Result<()> {
-        let mut told: BTreeMap<&str, BTreeMap<i64, &str>> = BTreeMap::new();
-        for wish in &self.decided {
-            let versions = told.entry(&wish.product).or_default();
-            if let Some(version) = wish.version {
-                let twice = versions.insert(version, &wish.command);
-                ensure!(twice.is_none(), "two commands were told one version: {wish:?}");
-            }
-        }
-        for (product, versions) in told {
-            let what = format!("the history of {product} is what was told: {versions:?}");
-            until(&what, Duration::from_secs(60), async || {
-                let history = history(client, product).await?;
-                let entries = history.iter().map(|(version, command)| (*version, command.as_str()));
-                ensure!(versions.iter().map(|(v, c)| (*v, *c)).eq(entries), "{history:?}");
-                Ok(Some(()))
-            })
-            .await?;
-        }
-        Ok(())
-    }
+/// A UUID of an answer by its JSON pointer.
+fn uuid(answer: &Answer, pointer: &str) -> Result<Uuid> {
+    Ok(answer.text(pointer)?.parse()?)
 }
 
-/// Every version of a product with the command that led to it.
-///
-/// # Errors
-/// When the API does not answer as documented.
-pub async fn history(client: &Client, product: &str) -> Result<Vec<(i64, String)>> {
-    let mut entries = Vec::new();
-    let mut after = 0;
-    loop {
-        let path = format!("/products/{product}/history?limit=100&after={after}");
-        let answer = client.get(&path).send().await?.expect(200)?;
-        let page = answer.body["items"].as_array().context("no items")?;
-        for entry in page {
-            let version = entry["version"].as_i64().context("no version")?;
-            let command = entry["command_id"].as_str().context("no command_id")?;
-            entries.push((version, command.to_owned()));
-            after = version;
-        }
-        if page.len() < 100 {
-            return Ok(entries);
-        }
-    }
+/// Fails unless an answer has the status that its wish must have, and the code where it has one.
+fn expect(answer: &Answer, wish: &Value, status: u16, code: Option<&str>) -> Result<()> {
+    let told = answer.body.pointer("/code").and_then(Value::as_str);
+    ensure!(answer.status == status && told == code, "{wish}: {answer:?}");
+    Ok(())
 }

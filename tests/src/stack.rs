@@ -84,6 +84,19 @@ impl Stack {
         self.ask(&["stop", server])
     }
 
+    /// kill -9 of one server, which stays away until it is started.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill(&self, server: &str) -> Result<()> {
+        self.ask(&["kill", server])
+    }
+
+    /// Where its data, logs and sockets are.
+    pub fn folder(&self) -> PathBuf {
+        root().join(".stack").join(&self.name)
+    }
+
     /// Starts one server and waits until it answers.
     ///
     /// # Errors
@@ -124,7 +137,7 @@ impl Stack {
     pub fn processor_times(&self) -> Result<BTreeMap<String, Duration>> {
         let mut times = BTreeMap::new();
         for server in ["kafka", "mysql", "opensearch"] {
-            let file = root().join(format!(".stack/{}/{server}.pid", self.name));
+            let file = self.folder().join(format!("{server}.pid"));
             let pid = fs::read_to_string(file)?.trim().parse()?;
             times.insert(server.to_owned(), processor_time(pid)?);
         }

@@ -19,6 +19,7 @@ use rdkafka::{
 use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
 
 use super::{client::Kafka, native, record::to_kafka};
+use crate::faults;
 
 /// How often a producer that reaches nobody is shown the brokers, at most.
 const SHOWN_FOR: Duration = Duration::from_secs(5);
@@ -92,6 +93,7 @@ impl CommandLog {
             .key(&key)
             .payload(&payload)
             .headers(to_kafka(&message.headers(&topic)));
+        faults::point("api.before_produce");
         let producer = self.producer.current();
         let delivery = producer.send_result(record).map_err(|(error, _)| {
             self.producer.renew(&producer);
@@ -99,6 +101,7 @@ impl CommandLog {
         })?;
         match delivery.await {
             Ok(Ok(delivery)) => {
+                faults::point("api.after_produce");
                 Ok(Position { lane, partition: delivery.partition, offset: delivery.offset })
             }
             Ok(Err((error, _))) => {

@@ -197,7 +197,7 @@ pub(crate) async fn kills_in_the_middle_of_an_import_lose_and_double_nothing(
     let arguments = ["generate", "--products", "3000", "--seed", seed, "--out", path];
     let (made, told) = process::run("jangbu", &arguments, &process::Settings::new())?;
     ensure!(made.success(), "{told}");
-    let mut load = Load::start(&world.client, 4);
+    let mut load = Load::start(&world.client, 4, 1);
     load.until_decided(50, PATIENCE).await?;
 
     // The importer dies first, then twice the handler while another one goes on.

@@ -7,7 +7,7 @@ use tests::{Load, Role};
 
 use crate::{verify, world::World};
 
-const WRITERS: usize = 8;
+const WRITERS: u64 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who dies, at which passage of which point.
@@ -25,7 +25,7 @@ const KILLS: [(Role, &str); 10] = [
 ];
 
 pub(crate) async fn ten_kills_lose_and_double_nothing(world: &mut World) -> Result<()> {
-    let mut load = Load::start(&world.client, WRITERS);
+    let mut load = Load::start(&world.client, WRITERS, 1);
     load.until_decided(100, PATIENCE).await?;
     for (role, point) in KILLS {
         world.fleet.restart(role, Some(&format!("{point}:kill")))?;

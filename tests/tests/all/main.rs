@@ -21,6 +21,7 @@ mod described;
 mod engine;
 mod evolution;
 mod fan_out;
+mod faults;
 mod foreign;
 mod judged;
 mod kills;
@@ -150,6 +151,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
+        trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
         trial!(on_servers verify::nothing_is_found_while_others_write),

@@ -59,7 +59,7 @@ async fn outage(
     let client = world.client.clone();
     let (id, token) = client.register(&samples::vacuum()).await?;
     client.find("청소기", &token).await?;
-    let mut load = Load::start(&client, 4);
+    let mut load = Load::start(&client, 4, 1);
     load.until_decided(50, PATIENCE).await?;
 
     world.stack.stop(server)?;

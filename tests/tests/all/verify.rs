@@ -24,7 +24,7 @@ pub(crate) async fn everything_agrees(world: &mut World) -> Result<()> {
 
 /// Under writes, in slices, and asking the api: what moves is compared as of its checkpoints.
 pub(crate) async fn nothing_is_found_while_others_write(world: &mut World) -> Result<()> {
-    let mut load = Load::start(&world.client, 8);
+    let mut load = Load::start(&world.client, 8, 1);
     // A partition is read again for each slice of it, and other tests have made it long.
     for slice in ["100000", "5000"] {
         load.until_decided(50, Duration::from_secs(60)).await?;

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ALL_PARTITIONS: f64 = 6.0;
 
 pub(crate) async fn a_zombie_commits_nothing_and_rejoins(world: &mut World) -> Result<()> {
-    let mut load = Load::start(&world.client, 8);
+    let mut load = Load::start(&world.client, 8, 1);
     load.until_decided(100, PATIENCE).await?;
     world.fleet.restart(Role::Handler, Some("handler.before_send_offsets:9:stop"))?;
     world.fleet.process(Role::Handler)?.until_stopped(PATIENCE).await?;

@@ -1,0 +1,88 @@
+//! The faults that are tried.
+
+use anyhow::Result;
+
+use super::{Scene, mysql, poison, processes, servers};
+
+/// A fault, and how often it is brought upon the system.
+pub struct Fault {
+    /// What it is, as the table shows it.
+    pub name: &'static str,
+    /// How often in the short set, which the tests run.
+    pub short: u32,
+    /// How often in the whole list.
+    pub whole: u32,
+    kind: Kind,
+}
+
+/// What is done.
+enum Kind {
+    Kill,
+    KillTogether,
+    KillAtPoints,
+    Terminate,
+    Freeze,
+    Crowd,
+    KillServer(&'static str),
+    RestartServer(&'static str),
+    WithoutRegistry,
+    SearchIsFull,
+    ReadOnly,
+    Deadlocks,
+    LockTimeouts,
+    NoConnections,
+    SessionsEnd,
+    Unreadable,
+    TooLarge,
+}
+
+/// Every fault there is.
+pub const FAULTS: &[Fault] = &[
+    of("kill -9 of a process, at any time", 2, 40, Kind::Kill),
+    of("kill -9 of two to four processes at once", 1, 12, Kind::KillTogether),
+    of("kill -9 of each process at a named point", 2, 40, Kind::KillAtPoints),
+    of("SIGTERM of a process", 2, 24, Kind::Terminate),
+    of("SIGSTOP at a named point, another takes over, SIGCONT", 1, 16, Kind::Freeze),
+    of("one to three of each join and leave", 1, 6, Kind::Crowd),
+    of("kill -9 of Kafka", 1, 5, Kind::KillServer("kafka")),
+    of("restart of Kafka", 0, 3, Kind::RestartServer("kafka")),
+    of("kill -9 of MySQL", 1, 5, Kind::KillServer("mysql")),
+    of("restart of MySQL", 0, 3, Kind::RestartServer("mysql")),
+    of("kill -9 of OpenSearch", 0, 4, Kind::KillServer("opensearch")),
+    of("no registry, while a process starts", 0, 3, Kind::WithoutRegistry),
+    of("OpenSearch full, by its watermark", 1, 4, Kind::SearchIsFull),
+    of("MySQL read-only", 1, 4, Kind::ReadOnly),
+    of("MySQL deadlocks", 1, 4, Kind::Deadlocks),
+    of("MySQL lock time-outs", 0, 4, Kind::LockTimeouts),
+    of("MySQL without a free connection", 0, 4, Kind::NoConnections),
+    of("every MySQL connection closed", 1, 10, Kind::SessionsEnd),
+    of("unreadable commands in both lanes", 1, 5, Kind::Unreadable),
+    of("a command of 10 MB", 1, 3, Kind::TooLarge),
+];
+
+const fn of(name: &'static str, short: u32, whole: u32, kind: Kind) -> Fault {
+    Fault { name, short, whole, kind }
+}
+
+/// Brings a fault upon the system once; answers how many blows that were.
+pub(super) async fn strike(fault: &Fault, scene: Scene<'_>) -> Result<u32> {
+    match fault.kind {
+        Kind::Kill => processes::kill(scene).await,
+        Kind::KillTogether => processes::kill_together(scene).await,
+        Kind::KillAtPoints => processes::kill_at_points(scene).await,
+        Kind::Terminate => processes::terminate(scene).await,
+        Kind::Freeze => processes::freeze(scene).await,
+        Kind::Crowd => processes::crowd(scene).await,
+        Kind::KillServer(server) => servers::kill(scene, server).await,
+        Kind::RestartServer(server) => servers::restart(scene, server).await,
+        Kind::WithoutRegistry => servers::without_registry(scene).await,
+        Kind::SearchIsFull => servers::search_is_full(scene).await,
+        Kind::ReadOnly => mysql::read_only(scene).await,
+        Kind::Deadlocks => mysql::deadlocks(scene).await,
+        Kind::LockTimeouts => mysql::lock_timeouts(scene).await,
+        Kind::NoConnections => mysql::no_connections(scene).await,
+        Kind::SessionsEnd => mysql::sessions_end(scene).await,
+        Kind::Unreadable => poison::unreadable(scene).await,
+        Kind::TooLarge => poison::too_large(scene).await,
+    }
+}

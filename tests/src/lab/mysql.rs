@@ -1,0 +1,108 @@
+//! What an administrator, another program or the machine does to MySQL.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, Row,
+    mysql::{MySqlConnectOptions, MySqlSslMode},
+};
+
+use super::Scene;
+
+/// How long each of it lasts.
+const LASTS: Duration = Duration::from_secs(5);
+
+/// It takes no writes.
+pub(super) async fn read_only(scene: Scene<'_>) -> Result<u32> {
+    let mut root = root(&scene).await?;
+    root.execute("SET GLOBAL super_read_only = ON").await?;
+    tokio::time::sleep(LASTS).await;
+    root.execute("SET GLOBAL super_read_only = OFF").await?;
+    root.execute("SET GLOBAL read_only = OFF").await?;
+    Ok(1)
+}
+
+/// Somebody locks the same rows in another order, again and again.
+pub(super) async fn deadlocks(scene: Scene<'_>) -> Result<u32> {
+    let mut vandal = root(&scene).await?;
+    vandal.execute("USE jangbu").await?;
+    let tables = tables(&mut vandal).await?;
+    let (end, mut rounds) = (Instant::now() + LASTS, 0_usize);
+    while Instant::now() < end {
+        vandal.execute("BEGIN").await?;
+        for table in tables.iter().rev() {
+            let lock = format!("SELECT * FROM `{table}` LIMIT 500 FOR UPDATE");
+            // It may be the one that is chosen to give way.
+            if vandal.execute(AssertSqlSafe(lock)).await.is_err() {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        vandal.execute("ROLLBACK").await?;
+        rounds += 1;
+    }
+    let _ = vandal.close().await;
+    Ok(u32::from(rounds > 0))
+}
+
+/// Somebody holds the checkpoints for longer than anyone waits for a lock.
+pub(super) async fn lock_timeouts(scene: Scene<'_>) -> Result<u32> {
+    let mut holder = root(&scene).await?;
+    holder.execute("SET GLOBAL innodb_lock_wait_timeout = 1").await?;
+    // The sessions that there are keep their own.
+    end_sessions(&mut holder).await?;
+    holder.execute("USE jangbu").await?;
+    holder.execute("BEGIN").await?;
+    holder.execute("SELECT * FROM checkpoints FOR UPDATE").await?;
+    tokio::time::sleep(LASTS).await;
+    holder.execute("ROLLBACK").await?;
+    holder.execute("SET GLOBAL innodb_lock_wait_timeout = 50").await?;
+    Ok(1)
+}
+
+/// It takes no further connections, and has closed those that there were.
+pub(super) async fn no_connections(scene: Scene<'_>) -> Result<u32> {
+    let mut root = root(&scene).await?;
+    let row = root.fetch_one("SELECT @@GLOBAL.max_connections").await?;
+    let usual: u64 = row.try_get(0)?;
+    root.execute("SET GLOBAL max_connections = 1").await?;
+    end_sessions(&mut root).await?;
+    tokio::time::sleep(LASTS).await;
+    let back = format!("SET GLOBAL max_connections = {usual}");
+    root.execute(AssertSqlSafe(back)).await?;
+    Ok(1)
+}
+
+/// Every connection is closed while it is used.
+pub(super) async fn sessions_end(scene: Scene<'_>) -> Result<u32> {
+    end_sessions(&mut root(&scene).await?).await?;
+    Ok(1)
+}
+
+async fn root(scene: &Scene<'_>) -> Result<MySqlConnection> {
+    let options = MySqlConnectOptions::new()
+        .socket(scene.stack.folder().join("mysql/mysqld.sock"))
+        .username("root")
+        .ssl_mode(MySqlSslMode::Disabled);
+    options.connect().await.context("MySQL as root, by its socket")
+}
+
+/// The tables of ours, in the order of their names.
+async fn tables(connection: &mut MySqlConnection) -> Result<Vec<String>> {
+    let rows = connection.fetch_all(
+        "SELECT CAST(table_name AS CHAR) FROM information_schema.tables \
+         WHERE table_schema = 'jangbu' ORDER BY 1",
+    );
+    rows.await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn end_sessions(connection: &mut MySqlConnection) -> Result<()> {
+    let all = "SELECT id FROM information_schema.processlist WHERE user = 'app'";
+    for row in connection.fetch_all(all).await? {
+        let id: u64 = row.try_get(0)?;
+        // It may have ended meanwhile.
+        let _ = connection.execute(AssertSqlSafe(format!("KILL {id}"))).await;
+    }
+    Ok(())
+}

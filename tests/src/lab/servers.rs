@@ -1,0 +1,59 @@
+//! The servers: killed, stopped, and refusing.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use reqwest::Client;
+use serde_json::json;
+
+use super::{PATIENCE, Scene};
+use crate::{Role, until};
+
+/// How long a server is away beside the time that it takes to start.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// kill -9 of a server, which is started again after a while.
+pub(super) async fn kill(scene: Scene<'_>, server: &str) -> Result<u32> {
+    scene.stack.kill(server)?;
+    tokio::time::sleep(AWAY).await;
+    scene.stack.start(server)?;
+    Ok(1)
+}
+
+/// A server is stopped in order, and started again after a while.
+pub(super) async fn restart(scene: Scene<'_>, server: &str) -> Result<u32> {
+    scene.stack.stop(server)?;
+    tokio::time::sleep(AWAY).await;
+    scene.stack.start(server)?;
+    Ok(1)
+}
+
+/// Without the registry what runs goes on, and what is started says what it waits for.
+pub(super) async fn without_registry(scene: Scene<'_>) -> Result<u32> {
+    scene.stack.stop("registry")?;
+    scene.load.until_decided(200, PATIENCE).await?;
+    let role = if scene.chance.clone().bool() { Role::Projector } else { Role::Handler };
+    scene.fleet.restart(role, None)?;
+    let waits = scene.fleet.process(role)?;
+    let says = until("it says what it waits for", PATIENCE, async || {
+        ensure!(waits.ended()?.is_none(), "it ended: {}", waits.log_tail());
+        Ok(waits.log_tail().contains("the schema registry").then_some(()))
+    })
+    .await;
+    scene.stack.start("registry")?;
+    says.map(|()| 1)
+}
+
+/// The disks of the search engine are said to be full: it takes no documents for a while.
+pub(super) async fn search_is_full(scene: Scene<'_>) -> Result<u32> {
+    let base = scene.fleet.setting("JANGBU_OPENSEARCH")?;
+    let block = async |value: serde_json::Value| {
+        let body = json!({"index.blocks.read_only_allow_delete": value});
+        let request = Client::new().put(format!("{base}/*/_settings")).json(&body);
+        request.send().await?.error_for_status().map(drop)
+    };
+    block(json!(true)).await?;
+    tokio::time::sleep(AWAY).await;
+    block(json!(null)).await?;
+    Ok(1)
+}
