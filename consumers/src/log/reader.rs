@@ -23,7 +23,7 @@ use super::{
     record::Decoder,
     silence::Silence,
 };
-use crate::telemetry::RETRIES;
+use crate::telemetry::{PARTITIONS_OWNED, RETRIES};
 
 /// How much of the log one poll may bring into memory.
 const BATCH_BYTES: usize = 8 << 20;
@@ -144,8 +144,14 @@ impl Reader {
             // checkpoint, which does not cover them.
             if let Some(change) = self.member.context().changes().pop() {
                 return Ok(match change {
-                    Change::Assigned(partitions, _) => Polled::Assigned(partitions),
-                    Change::Revoked => Polled::Revoked,
+                    Change::Assigned(partitions, _) => {
+                        self.tell_owned(partitions.len());
+                        Polled::Assigned(partitions)
+                    }
+                    Change::Revoked => {
+                        self.tell_owned(0);
+                        Polled::Revoked
+                    }
                 });
             }
             match message {
@@ -162,6 +168,12 @@ impl Reader {
                 return Ok(Polled::Records(records));
             }
         }
+    }
+
+    fn tell_owned(&self, partitions: usize) {
+        let topic = self.topics.first().map_or("", |first| first.name);
+        metrics::gauge!(PARTITIONS_OWNED, "topic" => topic, "group" => self.group.clone())
+            .set(u32::try_from(partitions).unwrap_or_default());
     }
 }
 

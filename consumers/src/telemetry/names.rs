@@ -28,7 +28,7 @@ metrics! {
         "Records taken in one turn, by `stage`.";
 
     gauge PARTITIONS_OWNED = "jangbu_partitions_owned":
-        "Partitions that this process owns, by `topic`.";
+        "Partitions that this process owns, by `topic` and `group`.";
     gauge PARTITION_STOPPED = "jangbu_partition_stopped":
         "1 where a partition was stopped by a broken log, by `topic` and `partition`.";
     counter VERSION_BREAKS = "jangbu_version_breaks_total":
