@@ -10,12 +10,14 @@ use fastrand::Rng;
 
 use crate::{Fleet, Load, Stack, load::Judged, until};
 
+mod brokers;
 mod list;
 mod mysql;
 mod poison;
 mod processes;
 mod servers;
 mod table;
+mod wire;
 
 pub use list::{FAULTS, Fault};
 pub use table::Row;

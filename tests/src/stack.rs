@@ -105,6 +105,14 @@ impl Stack {
         self.ask(&["start", server])
     }
 
+    /// Starts several servers together, and waits until each answers.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub fn start_all(&self, servers: &[&str]) -> Result<()> {
+        self.ask(&[&["start"], servers].concat())
+    }
+
     /// Starts whatever of the stack is not running.
     ///
     /// # Errors

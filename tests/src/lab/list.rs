@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Scene, mysql, poison, processes, servers};
+use super::{
+    Scene, brokers, mysql, poison, processes, servers,
+    wire::{self, Wire},
+};
 
 /// A fault, and how often it is brought upon the system.
 pub struct Fault {
@@ -34,6 +37,11 @@ enum Kind {
     SessionsEnd,
     Unreadable,
     TooLarge,
+    Disturb(Wire, &'static str),
+    LoseACommit,
+    KillEachBroker,
+    RollingRestart,
+    KillTwoBrokers,
 }
 
 /// Every fault there is.
@@ -58,10 +66,36 @@ pub const FAULTS: &[Fault] = &[
     of("every MySQL connection closed", 1, 10, Kind::SessionsEnd),
     of("unreadable commands in both lanes", 1, 5, Kind::Unreadable),
     of("a command of 10 MB", 1, 3, Kind::TooLarge),
+    of("network to Kafka slow", 0, 3, Kind::Disturb(Wire::Slow, "kafka")),
+    of("network to Kafka half-open", 0, 3, Kind::Disturb(Wire::HalfOpen, "kafka")),
+    of("network to Kafka reset", 0, 3, Kind::Disturb(Wire::Reset, "kafka")),
+    of("network to Kafka cut", 0, 3, Kind::Disturb(Wire::Cut, "kafka")),
+    of("a commit cut off from its answer", 0, 10, Kind::LoseACommit),
+    of("network to MySQL slow", 0, 3, Kind::Disturb(Wire::Slow, "mysql")),
+    of("network to MySQL half-open", 0, 3, Kind::Disturb(Wire::HalfOpen, "mysql")),
+    of("network to MySQL reset", 0, 3, Kind::Disturb(Wire::Reset, "mysql")),
+    of("network to MySQL cut", 0, 3, Kind::Disturb(Wire::Cut, "mysql")),
+    of("network to OpenSearch half-open", 0, 3, Kind::Disturb(Wire::HalfOpen, "opensearch")),
+    of("network to OpenSearch slow to close", 0, 2, Kind::Disturb(Wire::SlowClose, "opensearch")),
+    of("network to OpenSearch cut", 0, 2, Kind::Disturb(Wire::Cut, "opensearch")),
+    of("network to the registry cut", 0, 2, Kind::Disturb(Wire::Cut, "registry")),
+    of("kill -9 of each of three brokers in turn", 0, 4, Kind::KillEachBroker),
+    of("rolling restart of three brokers", 0, 2, Kind::RollingRestart),
+    of("kill -9 of two of three brokers", 0, 3, Kind::KillTwoBrokers),
 ];
 
 const fn of(name: &'static str, short: u32, whole: u32, kind: Kind) -> Fault {
     Fault { name, short, whole, kind }
+}
+
+impl Fault {
+    /// The stack that has what it needs: brokers of which one may fail, or proxies.
+    pub fn stack(&self) -> &'static str {
+        match self.kind {
+            Kind::KillEachBroker | Kind::RollingRestart | Kind::KillTwoBrokers => "cluster",
+            _ => "faults",
+        }
+    }
 }
 
 /// Brings a fault upon the system once; answers how many blows that were.
@@ -84,5 +118,10 @@ pub(super) async fn strike(fault: &Fault, scene: Scene<'_>) -> Result<u32> {
         Kind::SessionsEnd => mysql::sessions_end(scene).await,
         Kind::Unreadable => poison::unreadable(scene).await,
         Kind::TooLarge => poison::too_large(scene).await,
+        Kind::Disturb(wire, server) => wire::disturb(scene, wire, server).await,
+        Kind::LoseACommit => wire::lose_a_commit(scene).await,
+        Kind::KillEachBroker => brokers::kill_each(scene).await,
+        Kind::RollingRestart => brokers::rolling_restart(scene).await,
+        Kind::KillTwoBrokers => brokers::kill_two(scene).await,
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 mod commands;
+mod failover;
 mod figures;
 mod imports;
 mod raw;
@@ -15,7 +16,7 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 5] = ["commands", "steady", "searchable", "imports", "rows"];
+const CASES: [&str; 6] = ["commands", "steady", "searchable", "failover", "imports", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -49,6 +50,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("searchable") {
         searchable::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("failover") {
+        failover::measure(&mut fleet).await?;
     }
     if is_wanted("imports") {
         imports::measure(stack, &mut fleet).await?;

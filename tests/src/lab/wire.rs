@@ -1,0 +1,127 @@
+//! The network between our processes and a server, through toxiproxy: slow, silent, cut.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::{PATIENCE, Scene};
+use crate::{Role, process::Signal};
+
+/// How long each of it lasts.
+const LASTS: Duration = Duration::from_secs(4);
+/// Longer than a transaction may take.
+const COMMIT_LOST: Duration = Duration::from_millis(3_500);
+
+/// What happens to the bytes; the names are toxiproxy's.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wire {
+    /// Every packet takes up to a third of a second.
+    Slow,
+    /// Connections stay open, and nothing comes through.
+    HalfOpen,
+    /// Connections are reset after a moment, again and again.
+    Reset,
+    /// Connections close late.
+    SlowClose,
+    /// Connections are closed, and no others are taken.
+    Cut,
+}
+
+/// Something happens on the way to a server for a while.
+pub(super) async fn disturb(scene: Scene<'_>, wire: Wire, server: &str) -> Result<u32> {
+    let proxies = Proxies::before(&scene, server).await?;
+    proxies.begin(wire).await?;
+    tokio::time::sleep(LASTS).await;
+    proxies.end().await?;
+    Ok(1)
+}
+
+/// A handler asks for its commit, and the answer is lost with the network: nobody knows whether the
+/// transaction was committed.
+pub(super) async fn lose_a_commit(mut scene: Scene<'_>) -> Result<u32> {
+    let point = format!("handler.before_commit:{}:stop", scene.chance.u32(1..20));
+    scene.fleet.restart(Role::Handler, Some(&point))?;
+    scene.fleet.process(Role::Handler)?.until_stopped(PATIENCE).await?;
+    let proxies = Proxies::before(&scene, "kafka").await?;
+    // Half of them: what is asked still reaches the brokers, and what they answer is lost.
+    let is_asked = scene.chance.bool();
+    let stream = if is_asked { "downstream" } else { "upstream" };
+    proxies.add("timeout", stream, &json!({"timeout": 0})).await?;
+    scene.fleet.process(Role::Handler)?.signal(Signal::Continue)?;
+    tokio::time::sleep(COMMIT_LOST).await;
+    proxies.end().await?;
+    Ok(1)
+}
+
+/// The proxies in front of a server.
+struct Proxies {
+    http: Client,
+    base: String,
+    names: Vec<String>,
+}
+
+impl Proxies {
+    async fn before(scene: &Scene<'_>, server: &str) -> Result<Self> {
+        let base = format!("{}/proxies", scene.fleet.setting("JANGBU_TOXIPROXY")?);
+        let http = Client::new();
+        let all: Value = http.get(&base).send().await?.error_for_status()?.json().await?;
+        let all = all.as_object().context("no proxies")?;
+        let names: Vec<_> = all.keys().filter(|name| name.starts_with(server)).cloned().collect();
+        ensure!(!names.is_empty(), "no proxy before {server}");
+        Ok(Self { http, base, names })
+    }
+
+    async fn begin(&self, wire: Wire) -> Result<()> {
+        match wire {
+            Wire::Slow => {
+                let late = json!({"latency": 150, "jitter": 150});
+                self.add("latency", "upstream", &late).await?;
+                self.add("latency", "downstream", &late).await
+            }
+            Wire::HalfOpen => {
+                self.add("timeout", "upstream", &json!({"timeout": 0})).await?;
+                self.add("timeout", "downstream", &json!({"timeout": 0})).await
+            }
+            Wire::Reset => self.add("reset_peer", "downstream", &json!({"timeout": 300})).await,
+            Wire::SlowClose => self.add("slow_close", "downstream", &json!({"delay": 2_000})).await,
+            Wire::Cut => self.enable(false).await,
+        }
+    }
+
+    async fn add(&self, toxic: &str, stream: &str, attributes: &Value) -> Result<()> {
+        let body = json!({"type": toxic, "stream": stream, "attributes": attributes});
+        for name in &self.names {
+            said(self.http.post(format!("{}/{name}/toxics", self.base)).json(&body)).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything as it was.
+    async fn end(&self) -> Result<()> {
+        for name in &self.names {
+            let toxics = self.http.get(format!("{}/{name}/toxics", self.base));
+            let toxics: Vec<Value> = toxics.send().await?.error_for_status()?.json().await?;
+            for toxic in toxics.iter().filter_map(|toxic| toxic["name"].as_str()) {
+                said(self.http.delete(format!("{}/{name}/toxics/{toxic}", self.base))).await?;
+            }
+        }
+        self.enable(true).await
+    }
+
+    async fn enable(&self, enabled: bool) -> Result<()> {
+        for name in &self.names {
+            let body = json!({ "enabled": enabled });
+            said(self.http.post(format!("{}/{name}", self.base)).json(&body)).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn said(request: RequestBuilder) -> Result<()> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    ensure!(status.is_success(), "toxiproxy: {status} {}", answer.text().await?);
+    Ok(())
+}
