@@ -12,9 +12,6 @@ from .settings import Problem, cache_folder, fill
 
 
 class Mysql(Server):
-    name = "mysql"
-    ports = ("mysql",)
-
     def check(self) -> None:
         if not self.program.exists() and not self.own():
             debian.check()
