@@ -46,6 +46,9 @@ class Toxiproxy(Server):
     def command(self) -> list[str]:
         return [f"{self.program}/server", "-host=127.0.0.1", f"-port={self.port()}", f"-config={self.home}/proxies.json"]
 
+    def environment(self) -> dict[str, str]:
+        return {"LOG_LEVEL": "info"}
+
     def answers(self) -> bool:
         proxies = json.loads(web.get(f"{self.url()}/proxies") or "{}")
         return all(name in proxies for name in behind(self.stack))
