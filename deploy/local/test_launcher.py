@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from launcher import cache, commands, java, kafka, ports, processes, servers, supervisor, toxiproxy
 from launcher.settings import HERE, Problem, Stack
@@ -110,6 +111,25 @@ class Proxies(unittest.TestCase):
         stack = with_ports("dev")
         self.assertEqual(toxiproxy.addresses_of_clients(stack), servers.addresses(stack))
         self.assertNotIn("toxiproxy", servers.names(stack))
+
+
+class SmallDisk(unittest.TestCase):
+    def test_only_root_can_have_one(self):
+        with mock.patch("os.getuid", return_value=1000), self.assertRaisesRegex(Problem, "only root"):
+            servers.one(Stack.load("small-disk"), "mysql").check()
+
+    def test_what_the_last_disk_held_is_made_anew_on_the_next(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch("launcher.cache.run") as run:
+            stack = with_ports("small-disk")
+            stack.state = Path(folder)
+            mysql = servers.one(stack, "mysql")
+            mysql.mysqld = lambda: ["mysqld"]
+            mysql.home.mkdir()
+            (mysql.home / "prepared").touch()
+            mysql.prepare()
+            commands_run = [call.args[0] for call in run.call_args_list]
+            self.assertEqual(commands_run[0][:5], ["mount", "-t", "tmpfs", "-o", "size=400M,mode=700"])
+            self.assertIn("--initialize-insecure", commands_run[1])
 
 
 class Cache(unittest.TestCase):

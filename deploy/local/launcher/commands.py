@@ -138,6 +138,8 @@ def not_running(servers: list[Server]) -> list[Server]:
 
 def end_all(stack: Stack) -> None:
     ended = end_supervised(stack) or end_orphans(stack)
+    for server in every(stack):
+        server.put_away()
     print(f"{stack.name}: {'stopped' if ended else 'nothing was running'}")
 
 

@@ -111,6 +111,9 @@ class Server:
     def settle(self) -> None:
         """What has to be done once it answers."""
 
+    def put_away(self) -> None:
+        """What has to be undone once the stack is down."""
+
     def addresses(self) -> dict[str, str]:
         """What a client has to know, as environment variables."""
         raise NotImplementedError
