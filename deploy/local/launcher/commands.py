@@ -109,7 +109,8 @@ def require_ports(stack: Stack) -> None:
     if not stack.ports:
         raise Problem(f"the stack {stack.name} was never started: stack.py --name {stack.name} up")
     if not set(ports.all_of(every(stack))) <= stack.ports.keys():
-        raise Problem(f"the stack {stack.name} has other servers than it was started with: stop it, then start it anew")
+        again = f"stack.py --name {stack.name} down, then up"
+        raise Problem(f"the stack {stack.name} has other servers than it was started with: {again}")
 
 
 def some(stack: Stack, chosen: list[str]) -> list[Server]:

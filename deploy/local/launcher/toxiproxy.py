@@ -44,7 +44,8 @@ class Toxiproxy(Server):
         return {name: ports.get(f"{name}_proxied", ports[name]) for name in behind(self.stack)}
 
     def command(self) -> list[str]:
-        return [f"{self.program}/server", "-host=127.0.0.1", f"-port={self.port()}", f"-config={self.home}/proxies.json"]
+        proxies = f"-config={self.home}/proxies.json"
+        return [f"{self.program}/server", "-host=127.0.0.1", f"-port={self.port()}", proxies]
 
     def environment(self) -> dict[str, str]:
         return {"LOG_LEVEL": "info"}
