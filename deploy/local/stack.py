@@ -9,7 +9,6 @@ if sys.version_info < (3, 11):
     sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
 
 from launcher import commands
-from launcher.servers import NAMES
 from launcher.settings import Problem, Stack
 
 
@@ -19,8 +18,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         stack = Stack.load(arguments.name)
-        if arguments.command in ON_ONE_SERVER:
-            return ON_ONE_SERVER[arguments.command](stack, arguments.server)
+        if arguments.command in ON_SERVERS:
+            return ON_SERVERS[arguments.command](stack, arguments.servers)
         return ON_ALL[arguments.command](stack)
     except Problem as problem:
         print(problem, file=sys.stderr)
@@ -35,7 +34,7 @@ ON_ALL = {
     "env": commands.env,
 }
 
-ON_ONE_SERVER = {
+ON_SERVERS = {
     "start": commands.start,
     "stop": commands.stop,
     "kill": commands.kill,
@@ -48,10 +47,10 @@ HELP = {
     "status": "show each server's state, process, port, memory and uptime",
     "clean": "stop everything and delete the data",
     "env": "print the addresses as KEY=value lines",
-    "start": "start one server and wait until it answers",
-    "stop": "stop one server in order",
-    "kill": "SIGKILL one server; it stays down until it is started",
-    "restart": "stop and start one server",
+    "start": "start one server or more and wait until they answer",
+    "stop": "stop one server or more in order",
+    "kill": "SIGKILL one server or more; they stay down until they are started",
+    "restart": "stop and start one server or more",
 }
 
 
@@ -62,8 +61,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     commands_of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command, text in HELP.items():
         one = commands_of.add_parser(command, help=text, parents=[name])
-        if command in ON_ONE_SERVER:
-            one.add_argument("server", choices=NAMES)
+        if command in ON_SERVERS:
+            one.add_argument("servers", nargs="+", metavar="SERVER", help="as `status` shows it")
     arguments = parser.parse_args(words)
     arguments.name = getattr(arguments, "name", "dev")
     return arguments

@@ -7,20 +7,32 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from launcher import cache, java, ports, processes, supervisor
-from launcher.settings import HERE, Stack
+from launcher import cache, commands, java, kafka, ports, processes, servers, supervisor, toxiproxy
+from launcher.settings import HERE, Problem, Stack
 
 COMPOSE = (HERE.parent / "compose.yaml").read_text()
 
 
+def with_ports(name: str) -> Stack:
+    """A stack that was never started, as if it had been."""
+    stack = Stack.load(name)
+    stack.ports = {port: 20000 + at for at, port in enumerate(ports.all_of(servers.every(stack)))}
+    return stack
+
+
+def properties(stack: Stack, broker: str) -> dict[str, str]:
+    server = servers.one(stack, broker)
+    lines = server.files()[server.home / "server.properties"].splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
 class Compose(unittest.TestCase):
     def test_broker_settings_are_those_of_the_local_broker(self):
-        lines = (HERE / "kafka/server.properties").read_text().splitlines()
-        settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
         # Where it listens and keeps its data is Docker's own affair.
         own = re.compile(r"listener|log\.dirs|controller\.quorum")
-        for key, value in settings.items():
+        for key, value in properties(with_ports("dev"), "kafka").items():
             if not own.search(key):
                 name = f"KAFKA_{key.upper().replace('.', '_')}"
                 self.assertRegex(COMPOSE, rf'(?m)^ *{name}: "?{re.escape(value)}"?$')
@@ -30,6 +42,94 @@ class Compose(unittest.TestCase):
         for image in ("apache/kafka", "apicurio/apicurio-registry", "opensearchproject/opensearch"):
             server = {"kafka": "kafka", "apicurio-registry": "registry"}.get(image.split("/")[1], "opensearch")
             self.assertIn(f"{image}:{versions[server]}\n", COMPOSE)
+
+
+class Cluster(unittest.TestCase):
+    def setUp(self):
+        self.stack = with_ports("cluster")
+        self.brokers = [properties(self.stack, name) for name in servers.brokers(self.stack)]
+
+    def test_each_broker_is_one_of_three(self):
+        self.assertEqual(servers.names(self.stack)[:4], ["kafka-1", "kafka-2", "kafka-3", "registry"])
+        for key in ("node.id", "listeners", "advertised.listeners", "log.dirs"):
+            self.assertEqual(len({broker[key] for broker in self.brokers}), 3, key)
+        self.assertEqual(len({broker["controller.quorum.bootstrap.servers"] for broker in self.brokers}), 1)
+
+    def test_whatever_a_cluster_keeps_it_keeps_three_times_and_two_in_sync(self):
+        for broker in self.brokers:
+            for key, value in broker.items():
+                if key.endswith("replication.factor"):
+                    self.assertEqual(value, "3", key)
+                if key.endswith(("min.isr", "min.insync.replicas")):
+                    self.assertEqual(value, "2", key)
+
+    def test_a_client_learns_all_brokers_and_how_many_copies_to_make(self):
+        found = servers.addresses(self.stack)
+        self.assertEqual(len(found["JANGBU_KAFKA"].split(",")), 3)
+        self.assertEqual(found["JANGBU_REPLICATION"], "3")
+        self.assertNotIn("JANGBU_REPLICATION", servers.addresses(with_ports("dev")))
+
+    def test_a_broker_is_not_started_where_most_would_still_be_missing(self):
+        broker = servers.one(self.stack, "kafka-2")
+        self.assertIn("kafka-1, kafka-3", broker.lacks(["kafka-2", "registry"]))
+        self.assertIsNone(broker.lacks(["kafka-2", "kafka-3"]))
+        self.assertIsNone(servers.one(with_ports("dev"), "kafka").lacks([]))
+
+    def test_a_server_of_another_stack_is_refused_by_name(self):
+        with self.assertRaisesRegex(Problem, "no server 'kafka', only kafka-1, kafka-2"):
+            servers.one(self.stack, "kafka")
+
+    def test_the_brokers_of_a_metadata_answer_are_read(self):
+        first = b"\0\0\0\1" b"\0\x09127.0.0.1" b"\0\0\x23\x84" b"\xff\xff"
+        third = b"\0\0\0\3" b"\0\x09127.0.0.1" b"\0\0\x23\x86" b"\0\4rack"
+        topics = b"\0\0\0\1" b"\0\0\0\0"
+        self.assertEqual(kafka.nodes_in(b"\0\0\0\1" b"\0\0\0\2" + third + first + topics), [3, 1])
+
+
+class Proxies(unittest.TestCase):
+    def test_clients_find_the_proxies_and_tests_the_servers_too(self):
+        stack = with_ports("faults")
+        found = toxiproxy.addresses_of_clients(stack)
+        for key in ("JANGBU_KAFKA", "JANGBU_REGISTRY", "JANGBU_MYSQL", "JANGBU_OPENSEARCH"):
+            server = key.removeprefix("JANGBU_").lower()
+            self.assertIn(f":{stack.ports[f'toxiproxy_{server}']}", found[key])
+            self.assertIn(f":{stack.ports[server]}", found[key.replace("JANGBU_", "JANGBU_DIRECT_")])
+        self.assertEqual(found["JANGBU_TOXIPROXY"], f"http://127.0.0.1:{stack.ports['toxiproxy']}")
+
+    def test_a_broker_sends_clients_that_come_by_proxy_back_to_the_proxy(self):
+        for name in ("faults", "cluster"):
+            stack = with_ports(name)
+            upstreams = servers.one(stack, "toxiproxy").upstreams()
+            for broker in servers.brokers(stack):
+                listeners = properties(stack, broker)
+                self.assertIn(f"PROXIED://127.0.0.1:{upstreams[broker]}", listeners["listeners"])
+                proxy = stack.ports[f"toxiproxy_{broker}"]
+                self.assertIn(f"PROXIED://127.0.0.1:{proxy}", listeners["advertised.listeners"])
+                self.assertNotEqual(listeners["inter.broker.listener.name"], "PROXIED")
+
+    def test_a_stack_without_proxies_has_the_addresses_of_its_servers_only(self):
+        stack = with_ports("dev")
+        self.assertEqual(toxiproxy.addresses_of_clients(stack), servers.addresses(stack))
+        self.assertNotIn("toxiproxy", servers.names(stack))
+
+
+class SmallDisk(unittest.TestCase):
+    def test_only_root_can_have_one(self):
+        with mock.patch("os.getuid", return_value=1000), self.assertRaisesRegex(Problem, "only root"):
+            servers.one(Stack.load("small-disk"), "mysql").check()
+
+    def test_what_the_last_disk_held_is_made_anew_on_the_next(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch("launcher.cache.run") as run:
+            stack = with_ports("small-disk")
+            stack.state = Path(folder)
+            mysql = servers.one(stack, "mysql")
+            mysql.mysqld = lambda: ["mysqld"]
+            mysql.home.mkdir()
+            (mysql.home / "prepared").touch()
+            mysql.prepare()
+            commands_run = [call.args[0] for call in run.call_args_list]
+            self.assertEqual(commands_run[0][:5], ["mount", "-t", "tmpfs", "-o", "size=400M,mode=700"])
+            self.assertIn("--initialize-insecure", commands_run[1])
 
 
 class Cache(unittest.TestCase):
@@ -81,6 +181,21 @@ class Ports(unittest.TestCase):
             port = server.getsockname()[1]
             self.assertFalse(ports.is_free(port))
             self.assertIn(f"pid {os.getpid()} ", ports.holder(port))
+
+
+    def test_a_stack_keeps_its_ports_when_another_server_joins_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            stack = with_ports("faults")
+            stack.state = Path(folder)
+            before = stack.ports
+            stack.ports = {name: port for name, port in before.items() if "toxiproxy" not in name}
+            ports.record(stack)
+            with self.assertRaisesRegex(Problem, "other servers than it was started with"):
+                commands.require_ports(stack)
+            after = ports.choose(stack, servers.every(stack))
+            self.assertEqual(after | stack.ports, after)
+            self.assertEqual(after.keys(), before.keys())
+            self.assertEqual(len(set(after.values())), len(after))
 
 
 class Jdk(unittest.TestCase):

@@ -3,19 +3,19 @@
 import shutil
 from contextlib import AbstractContextManager
 
-from . import cache, ports, processes, starting, supervisor
-from .servers import NAMES, Server, every, one
+from . import cache, ports, processes, starting, supervisor, toxiproxy
+from .servers import Server, every, names, one
 from .settings import Problem, Stack
 
 
 def up(stack: Stack) -> int:
     with only_one_at_a_time(stack):
+        servers = every(stack)
         if supervisor.alive(stack):
-            stack.ports = ports.recorded(stack)
+            require_ports(stack)
         else:
             end_orphans(stack)
-            stack.ports = ports.choose(stack)
-        servers = every(stack)
+            stack.ports = ports.choose(stack, servers)
         starting.check(stack, servers)
         ports.check_free(stack, not_running(servers))
         stack.logs.mkdir(parents=True, exist_ok=True)
@@ -39,39 +39,35 @@ def clean(stack: Stack) -> int:
     return 0
 
 
-def start(stack: Stack, name: str) -> int:
-    require_up(stack)
-    server = one(stack, name)
-    require_needs(server)
-    ports.check_free(stack, not_running([server]))
-    return starting.start([server])
+def start(stack: Stack, chosen: list[str]) -> int:
+    servers = some(stack, chosen)
+    require_others(stack, servers)
+    ports.check_free(stack, not_running(servers))
+    return starting.start(servers)
 
 
-def stop(stack: Stack, name: str) -> int:
-    require_up(stack)
-    supervisor.stop(stack, [name])
+def stop(stack: Stack, chosen: list[str]) -> int:
+    some(stack, chosen)
+    supervisor.stop(stack, chosen)
     return 0
 
 
-def kill(stack: Stack, name: str) -> int:
-    require_up(stack)
-    if not supervisor.is_running(stack, name):
-        raise Problem(f"{name} is not running")
-    supervisor.kill(stack, name)
+def kill(stack: Stack, chosen: list[str]) -> int:
+    if dead := not_running(some(stack, chosen)):
+        raise Problem(f"{dead[0].name} is not running")
+    supervisor.kill(stack, chosen)
     return 0
 
 
-def restart(stack: Stack, name: str) -> int:
-    require_up(stack)
-    require_needs(one(stack, name))
-    return stop(stack, name) or start(stack, name)
+def restart(stack: Stack, chosen: list[str]) -> int:
+    require_others(stack, some(stack, chosen))
+    return stop(stack, chosen) or start(stack, chosen)
 
 
 def env(stack: Stack) -> int:
     require_ports(stack)
-    for server in every(stack):
-        for key, value in server.addresses().items():
-            print(f"{key}={value}")
+    for key, value in toxiproxy.addresses_of_clients(stack).items():
+        print(f"{key}={value}")
     return 0
 
 
@@ -112,6 +108,16 @@ def require_ports(stack: Stack) -> None:
     stack.ports = ports.recorded(stack)
     if not stack.ports:
         raise Problem(f"the stack {stack.name} was never started: stack.py --name {stack.name} up")
+    if not set(ports.all_of(every(stack))) <= stack.ports.keys():
+        again = f"stack.py --name {stack.name} down, then up"
+        raise Problem(f"the stack {stack.name} has other servers than it was started with: {again}")
+
+
+def some(stack: Stack, chosen: list[str]) -> list[Server]:
+    """Servers of a stack that is up, in the order of starting."""
+    require_up(stack)
+    named = {name: one(stack, name) for name in chosen}
+    return [named[name] for name in names(stack) if name in named]
 
 
 def require_up(stack: Stack) -> None:
@@ -120,10 +126,11 @@ def require_up(stack: Stack) -> None:
         raise Problem(f"the stack {stack.name} is down: stack.py --name {stack.name} up")
 
 
-def require_needs(server: Server) -> None:
-    for other in server.needs:
-        if not supervisor.is_running(server.stack, other):
-            raise Problem(f"{server.name} needs {other}, which is not running")
+def require_others(stack: Stack, servers: list[Server]) -> None:
+    running = [name for name in names(stack) if supervisor.is_running(stack, name)]
+    for server in servers:
+        if lack := server.lacks([*running, *(other.name for other in servers)]):
+            raise Problem(lack)
 
 
 def not_running(servers: list[Server]) -> list[Server]:
@@ -132,6 +139,8 @@ def not_running(servers: list[Server]) -> list[Server]:
 
 def end_all(stack: Stack) -> None:
     ended = end_supervised(stack) or end_orphans(stack)
+    for server in every(stack):
+        server.put_away()
     print(f"{stack.name}: {'stopped' if ended else 'nothing was running'}")
 
 
@@ -140,14 +149,14 @@ def end_supervised(stack: Stack) -> bool:
         return False
     # The registry goes first: without Kafka it would wait instead of ending.
     supervisor.stop(stack, ["registry"])
-    supervisor.stop(stack, list(NAMES))
+    supervisor.stop(stack, names(stack))
     supervisor.shutdown(stack)
     return True
 
 
 def end_orphans(stack: Stack) -> bool:
     """What a killed supervisor left behind cannot be supervised again, only ended."""
-    ended = processes.end(stack, [supervisor.NAME, *NAMES])
+    ended = processes.end(stack, [supervisor.NAME, *names(stack)])
     if ended:
         print(f"ended what ran without a supervisor: {', '.join(ended)}")
     return bool(ended)

@@ -1,4 +1,4 @@
-"""Kafka, a single node that is broker and controller."""
+"""Kafka: a lone broker, or one of a cluster; each is controller too."""
 
 import base64
 import socket
@@ -7,13 +7,19 @@ import uuid
 from pathlib import Path
 
 from . import cache, java
-from .servers import Server
-from .settings import HERE, fill
+from .servers import Server, brokers, proxied
+from .settings import HERE, Problem, Stack, fill
 
 
 class Kafka(Server):
-    name = "kafka"
-    ports = ("kafka", "kafka_controller")
+    @property
+    def more_ports(self) -> list[str]:
+        return ["controller", "proxied"] if proxied(self.stack) else ["controller"]
+
+    def check(self) -> None:
+        super().check()
+        if len(brokers(self.stack)) not in (1, 3):
+            raise Problem("a stack has 1 broker or 3: [kafka] brokers in stack.toml")
 
     def ingredients(self) -> list[str]:
         return [(HERE / "kafka/pom.xml").read_text(), self.stack.versions["kafka_log4j"]]
@@ -22,20 +28,58 @@ class Kafka(Server):
         java.jars(self.stack, "kafka", folder)
 
     def files(self) -> dict[Path, str]:
-        values = {"port": self.port(), "controller_port": self.port("controller"), "data": self.home / "data"}
+        copies = len(brokers(self.stack))
+        values = {
+            "node": self.node,
+            "controllers": ",".join(f"127.0.0.1:{port}" for port in self.controllers()),
+            "listeners": listening(self.listeners()),
+            "advertised": listening(self.listeners() | self.advertised()),
+            "data": self.home / "data",
+            "copies": copies,
+            "in_sync": max(1, copies - 1),
+        }
         return {
             self.home / "server.properties": fill("kafka/server.properties", values),
             self.home / "log4j2.yaml": fill("kafka/log4j2.yaml", {}),
         }
 
+    @property
+    def node(self) -> int:
+        return brokers(self.stack).index(self.name) + 1
+
+    def controllers(self) -> list[int]:
+        return [self.stack.ports[f"{name}_controller"] for name in brokers(self.stack)]
+
+    def listeners(self) -> dict[str, int]:
+        found = {"CLIENTS": self.port(), "CONTROLLER": self.port("controller")}
+        return found | ({"PROXIED": self.port("proxied")} if proxied(self.stack) else {})
+
+    def advertised(self) -> dict[str, int]:
+        """A client by proxy is told to stay with the proxies."""
+        return {"PROXIED": self.stack.ports[f"toxiproxy_{self.name}"]} if proxied(self.stack) else {}
+
+    def lacks(self, running: list[str]) -> str | None:
+        """Most of a cluster's brokers have to run, or none of them can answer."""
+        together = brokers(self.stack)
+        present = {self.name, *running} & set(together)
+        if 2 * len(present) > len(together):
+            return None
+        others = ", ".join(name for name in together if name not in present)
+        return f"{self.name} cannot come up alone: start one of {others} in the same command"
+
     def prepare(self) -> None:
         self.once(self.home / "data", self.format)
 
     def format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = cluster_of(self.stack)
+        voters = [
+            f"{node}@127.0.0.1:{port}:{short(uuid.uuid5(cluster, str(node)))}"
+            for node, port in enumerate(self.controllers(), 1)
+        ]
         tool = self.java("-cp", f"{self.program}/*", "kafka.tools.StorageTool", heap="128m")
         cache.run(
-            [*tool, "format", "--standalone", f"--cluster-id={cluster}", f"--config={self.home}/server.properties"],
+            [*tool, "format", f"--initial-controllers={','.join(voters)}", f"--cluster-id={short(cluster)}",
+             f"--config={self.home}/server.properties"],
             "the formatting of Kafka's data folder",
         )
 
@@ -47,19 +91,62 @@ class Kafka(Server):
         )
 
     def answers(self) -> bool:
-        return brokers(self.port()) > 0
+        """A broker that the controller has not let in yet is missing in its own answer."""
+        return self.node in nodes(self.port())
 
     def addresses(self) -> dict[str, str]:
-        return {"JANGBU_KAFKA": f"127.0.0.1:{self.port()}"}
+        found = {"JANGBU_KAFKA": bootstrap(self.stack)}
+        copies = len(brokers(self.stack))
+        return found | ({"JANGBU_REPLICATION": str(copies)} if copies > 1 else {})
 
 
-def brokers(port: int) -> int:
-    """How many brokers a metadata request (version 1, of no topic) is answered with."""
+def listening(listeners: dict[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items())
+
+
+def bootstrap(stack: Stack) -> str:
+    return ",".join(f"127.0.0.1:{stack.ports[name]}" for name in brokers(stack))
+
+
+def cluster_of(stack: Stack) -> uuid.UUID:
+    """The cluster's id, which its brokers have to be formatted with alike."""
+    file = stack.state / "kafka-cluster"
+    with cache.locked(stack.state / "kafka-cluster.lock"):
+        if not file.exists():
+            half = stack.state / "kafka-cluster.half"
+            half.write_text(str(uuid.uuid4()))
+            half.rename(file)
+    return uuid.UUID(file.read_text())
+
+
+def short(number: uuid.UUID) -> str:
+    """As Kafka writes it."""
+    return base64.urlsafe_b64encode(number.bytes).decode().rstrip("=")
+
+
+def nodes(port: int) -> list[int]:
+    """The brokers that a metadata request (version 1, of no topic) is answered with."""
     body = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as broker:
             broker.sendall(struct.pack(">i", len(body)) + body)
-            reply = broker.recv(12, socket.MSG_WAITALL)
-    except OSError:
-        return 0
-    return struct.unpack(">iii", reply)[2] if len(reply) == 12 else 0
+            size = struct.unpack(">i", exactly(broker, 4))[0]
+            return nodes_in(exactly(broker, size))
+    except (OSError, struct.error):
+        return []
+
+
+def exactly(broker: socket.socket, size: int) -> bytes:
+    return broker.recv(size, socket.MSG_WAITALL)
+
+
+def nodes_in(answer: bytes) -> list[int]:
+    """Behind the request's number and a count: id, host, port and rack of each."""
+    found, at = [], 8
+    for _ in range(struct.unpack_from(">i", answer, 4)[0]):
+        node, host = struct.unpack_from(">ih", answer, at)
+        at += 6 + host + 4
+        rack = struct.unpack_from(">h", answer, at)[0]
+        at += 2 + max(rack, 0)
+        found.append(node)
+    return found

@@ -12,10 +12,9 @@ from .settings import Problem, cache_folder, fill
 
 
 class Mysql(Server):
-    name = "mysql"
-    ports = ("mysql",)
-
     def check(self) -> None:
+        if self.options["disk"] and os.getuid() != 0:
+            raise Problem("only root can give MySQL a disk of its own: [mysql] disk in stack.toml")
         if not self.program.exists() and not self.own():
             debian.check()
 
@@ -60,7 +59,25 @@ class Mysql(Server):
 
     def prepare(self) -> None:
         (self.home / "tmp").mkdir(exist_ok=True, mode=0o700)
-        self.once(self.home / "data", self.initialize)
+        if self.options["disk"] and not self.data.is_mount():
+            self.mount()
+        self.once(self.data, self.initialize)
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    def mount(self) -> None:
+        """An empty disk: what was prepared before is not on it."""
+        self.data.mkdir(exist_ok=True)
+        (self.home / "prepared").unlink(missing_ok=True)
+        size = f"size={self.options['disk']},mode=700"
+        cache.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.data)], "MySQL's disk")
+
+    def put_away(self) -> None:
+        if self.data.is_mount():
+            cache.run(["umount", str(self.data)], "taking MySQL's disk away")
+            (self.home / "prepared").unlink(missing_ok=True)
 
     def initialize(self) -> None:
         """Root gets no password, and can come through the socket only."""

@@ -8,8 +8,7 @@ from .settings import HERE, fill
 
 
 class Opensearch(Server):
-    name = "opensearch"
-    ports = ("opensearch", "opensearch_transport")
+    more_ports = ("transport",)
 
     def ingredients(self) -> list[str]:
         sources = [(HERE / "opensearch" / file).read_text() for file in ("pom.xml", "LocalNode.java")]

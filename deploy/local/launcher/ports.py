@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from .servers import Server
@@ -18,13 +19,20 @@ def recorded(stack: Stack) -> dict[str, int]:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def choose(stack: Stack) -> dict[str, int]:
+def choose(stack: Stack, servers: list[Server]) -> dict[str, int]:
     """The ports of this `up`: fixed for `dev`; the same as ever for the others."""
-    fixed = stack.settings["ports"]
-    if stack.name == "dev":
-        return {name: port + offset() for name, port in fixed.items()}
-    before = recorded(stack)
-    return before if before.keys() == fixed.keys() else pick(stack)
+    fixed = stack.name == "dev"
+    known = stack.settings["ports"] if fixed else recorded(stack)
+    missing = [name for name in all_of(servers) if name not in known]
+    if fixed and missing:
+        raise Problem(f"the stack dev has no port for {', '.join(missing)}: [ports] in deploy/local/stack.toml")
+    if fixed:
+        return {name: known[name] + offset() for name in all_of(servers)}
+    return known | pick(stack, missing, known.values())
+
+
+def all_of(servers: list[Server]) -> list[str]:
+    return [name for server in servers for name in server.ports]
 
 
 def record(stack: Stack) -> None:
@@ -38,12 +46,11 @@ def offset() -> int:
     return int(text)
 
 
-def pick(stack: Stack) -> dict[str, int]:
+def pick(stack: Stack, names: list[str], but: Collection[int]) -> dict[str, int]:
     """Free ports drawn at random, so that two checkouts picking at once hardly meet."""
-    names = stack.settings["ports"]
     bounds = stack.settings["port_range"]
     drawn = random.sample(range(bounds["first"], bounds["last"] + 1), 1000)
-    free = [port for port in drawn if is_free(port)][: len(names)]
+    free = [port for port in drawn if port not in but and is_free(port)][: len(names)]
     return dict(zip(names, free, strict=True))
 
 
@@ -60,7 +67,7 @@ def is_free(port: int) -> bool:
 
 def check_free(stack: Stack, servers: list[Server]) -> None:
     """Stops with every port of theirs that somebody holds."""
-    taken = [name for server in servers for name in server.ports if not is_free(stack.ports[name])]
+    taken = [name for name in all_of(servers) if not is_free(stack.ports[name])]
     if not taken:
         return
     lines = [f"port {stack.ports[name]} ({name}) is taken by {holder(stack.ports[name])}" for name in taken]

@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 
 from . import cache, java, web
-from .servers import Server
+from .kafka import bootstrap
+from .servers import Server, brokers
 from .settings import HERE
 
 
 class Registry(Server):
-    name = "registry"
-    ports = ("registry", "registry_management")
-    needs = ("kafka",)
+    more_ports = ("management",)
+
+    @property
+    def needs(self) -> list[str]:
+        return brokers(self.stack)
 
     def ingredients(self) -> list[str]:
         return [(HERE / "registry/pom.xml").read_text()]
@@ -31,7 +34,7 @@ class Registry(Server):
     def environment(self) -> dict[str, str]:
         return {
             "APICURIO_STORAGE_KIND": "kafkasql",
-            "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.stack.ports['kafka']}",
+            "APICURIO_KAFKASQL_BOOTSTRAP_SERVERS": bootstrap(self.stack),
             # A start waits this long twice for a snapshot that is not there; the default is 5 s.
             "APICURIO_KAFKASQL_CONSUMER_POLL_TIMEOUT": "500",
             "APICURIO_STORAGE_SNAPSHOT_LOCATION": f"{self.home}/snapshots",

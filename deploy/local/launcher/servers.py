@@ -1,37 +1,74 @@
-"""What the four servers have in common, and the list of them."""
+"""What the servers have in common, and the list of them."""
 
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from . import cache, java, supervisor
-from .settings import Stack, cache_folder
+from .settings import Problem, Stack, cache_folder
 
-# In the order of starting: what needs another stands behind it.
-NAMES = ("kafka", "registry", "mysql", "opensearch")
+
+def names(stack: Stack) -> list[str]:
+    """In the order of starting: what needs another stands behind it."""
+    return [*brokers(stack), "registry", "mysql", "opensearch", *(["toxiproxy"] if proxied(stack) else [])]
+
+
+def brokers(stack: Stack) -> list[str]:
+    """A lone broker is called kafka, those of a cluster kafka-1, kafka-2 and on."""
+    count = stack.settings["kafka"]["brokers"]
+    return ["kafka"] if count == 1 else [f"kafka-{number + 1}" for number in range(count)]
+
+
+def proxied(stack: Stack) -> bool:
+    """Whether clients come through toxiproxy."""
+    return stack.settings["toxiproxy"]["enabled"]
 
 
 def every(stack: Stack) -> list["Server"]:
-    return [one(stack, name) for name in NAMES]
+    return [one(stack, name) for name in names(stack)]
 
 
 def one(stack: Stack, name: str) -> "Server":
-    return getattr(import_module(f".{name}", __package__), name.title())(stack)
+    if name not in names(stack):
+        raise Problem(f"the stack {stack.name} has no server {name!r}, only {', '.join(names(stack))}")
+    kind = name.partition("-")[0]
+    return getattr(import_module(f".{kind}", __package__), kind.title())(stack, name)
+
+
+def addresses(stack: Stack) -> dict[str, str]:
+    """What a client has to know of all of them."""
+    return {key: value for server in every(stack) for key, value in server.addresses().items()}
 
 
 class Server:
     """A server. Its module fills in the steps, which are taken in the order written here; most are Java's."""
 
-    name: str
-    ports: tuple[str, ...]
-    needs: tuple[str, ...] = ()
+    more_ports: Sequence[str] = ()
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack, name: str):
         self.stack = stack
-        self.home = stack.state / self.name
-        self.options = stack.settings[self.name]
+        self.name = name
+        self.kind = name.partition("-")[0]
+        self.home = stack.state / name
+        self.options = stack.settings[self.kind]
+
+    @property
+    def ports(self) -> list[str]:
+        """The names of its ports, its own first."""
+        return [self.name, *(f"{self.name}_{name}" for name in self.more_ports)]
+
+    @property
+    def needs(self) -> list[str]:
+        """Servers that are started before it."""
+        return []
+
+    def lacks(self, running: list[str]) -> str | None:
+        """Why it could not come up beside what is running."""
+        if self.needs and not set(self.needs) & set(running):
+            return f"{self.name} needs {' or '.join(self.needs)}, which is not running"
+        return None
 
     def check(self) -> None:
         """Stops with what the machine lacks."""
@@ -43,7 +80,7 @@ class Server:
     def program(self) -> Path:
         """The folder of the cache that it runs from, named by all that decides its content."""
         key = cache.fingerprint(*self.ingredients())
-        return cache_folder(self.stack) / f"{self.name}-{self.stack.versions[self.name]}-{key}"
+        return cache_folder(self.stack) / f"{self.kind}-{self.stack.versions[self.kind]}-{key}"
 
     def ingredients(self) -> list[str]:
         raise NotImplementedError
@@ -74,12 +111,15 @@ class Server:
     def settle(self) -> None:
         """What has to be done once it answers."""
 
+    def put_away(self) -> None:
+        """What has to be undone once the stack is down."""
+
     def addresses(self) -> dict[str, str]:
         """What a client has to know, as environment variables."""
         raise NotImplementedError
 
     def title(self) -> str:
-        return f"{self.name} {self.stack.versions[self.name]}"
+        return f"{self.name} {self.stack.versions[self.kind]}"
 
     def port(self, name: str = "") -> int:
         return self.stack.ports[f"{self.name}_{name}" if name else self.name]

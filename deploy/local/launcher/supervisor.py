@@ -144,9 +144,10 @@ def stop(stack: Stack, names: list[str]) -> None:
     wait_for(lambda: not any(is_running(stack, name) for name in names), "a server does not stop", 60)
 
 
-def kill(stack: Stack, name: str) -> None:
-    speak(stack).signalProcess(name, "KILL")
-    wait_for(lambda: not is_running(stack, name), f"{name} does not die")
+def kill(stack: Stack, names: list[str]) -> None:
+    for name in names:
+        speak(stack).signalProcess(name, "KILL")
+    wait_for(lambda: not any(is_running(stack, name) for name in names), f"{', '.join(names)} does not die")
 
 
 def shutdown(stack: Stack) -> None:
