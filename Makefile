@@ -37,13 +37,14 @@ run:
 	@$${CARGO_TARGET_DIR:-target}/debug/demo run
 
 test: build .venv/installed $(QUICKSTART)/target/installed
+	@python3 -m unittest discover --quiet deploy/local
 	@cargo test --workspace --all-targets
 
 bench:
 	@cargo build --release --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/release/bench $(CASES)
 
-faults:
+faults: .venv/installed
 	@cargo build --release --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/release/faults $(FAULTS)
 

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use crate::{Fleet, Load, Stack, load::Judged, until};
 
 mod brokers;
+mod clock;
 mod list;
 mod mysql;
 mod poison;

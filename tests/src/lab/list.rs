@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{
-    Scene, brokers, mysql, poison, processes, servers,
+    Scene, brokers, clock, mysql, poison, processes, servers,
     wire::{self, Wire},
 };
 
@@ -26,6 +26,7 @@ enum Kind {
     Terminate,
     Freeze,
     Crowd,
+    ClockJumps,
     KillServer(&'static str),
     RestartServer(&'static str),
     WithoutRegistry,
@@ -35,6 +36,7 @@ enum Kind {
     LockTimeouts,
     NoConnections,
     SessionsEnd,
+    FullDisk,
     Unreadable,
     TooLarge,
     Disturb(Wire, &'static str),
@@ -52,6 +54,7 @@ pub const FAULTS: &[Fault] = &[
     of("SIGTERM of a process", 2, 24, Kind::Terminate),
     of("SIGSTOP at a named point, another takes over, SIGCONT", 1, 16, Kind::Freeze),
     of("one to three of each join and leave", 1, 6, Kind::Crowd),
+    of("a clock an hour ahead, then an hour back", 1, 8, Kind::ClockJumps),
     of("kill -9 of Kafka", 1, 5, Kind::KillServer("kafka")),
     of("restart of Kafka", 0, 3, Kind::RestartServer("kafka")),
     of("kill -9 of MySQL", 1, 5, Kind::KillServer("mysql")),
@@ -79,6 +82,7 @@ pub const FAULTS: &[Fault] = &[
     of("network to OpenSearch slow to close", 0, 2, Kind::Disturb(Wire::SlowClose, "opensearch")),
     of("network to OpenSearch cut", 0, 2, Kind::Disturb(Wire::Cut, "opensearch")),
     of("network to the registry cut", 0, 2, Kind::Disturb(Wire::Cut, "registry")),
+    of("full disk under MySQL", 0, 3, Kind::FullDisk),
     of("kill -9 of each of three brokers in turn", 0, 4, Kind::KillEachBroker),
     of("rolling restart of three brokers", 0, 2, Kind::RollingRestart),
     of("kill -9 of two of three brokers", 0, 3, Kind::KillTwoBrokers),
@@ -89,10 +93,11 @@ const fn of(name: &'static str, short: u32, whole: u32, kind: Kind) -> Fault {
 }
 
 impl Fault {
-    /// The stack that has what it needs: brokers of which one may fail, or proxies.
+    /// The stack that has what it needs: brokers of which one may fail, a small disk, or proxies.
     pub fn stack(&self) -> &'static str {
         match self.kind {
             Kind::KillEachBroker | Kind::RollingRestart | Kind::KillTwoBrokers => "cluster",
+            Kind::FullDisk => "small-disk",
             _ => "faults",
         }
     }
@@ -107,6 +112,7 @@ pub(super) async fn strike(fault: &Fault, scene: Scene<'_>) -> Result<u32> {
         Kind::Terminate => processes::terminate(scene).await,
         Kind::Freeze => processes::freeze(scene).await,
         Kind::Crowd => processes::crowd(scene).await,
+        Kind::ClockJumps => clock::jump(scene).await,
         Kind::KillServer(server) => servers::kill(scene, server).await,
         Kind::RestartServer(server) => servers::restart(scene, server).await,
         Kind::WithoutRegistry => servers::without_registry(scene).await,
@@ -115,6 +121,7 @@ pub(super) async fn strike(fault: &Fault, scene: Scene<'_>) -> Result<u32> {
         Kind::Deadlocks => mysql::deadlocks(scene).await,
         Kind::LockTimeouts => mysql::lock_timeouts(scene).await,
         Kind::NoConnections => mysql::no_connections(scene).await,
+        Kind::FullDisk => mysql::full_disk(scene).await,
         Kind::SessionsEnd => mysql::sessions_end(scene).await,
         Kind::Unreadable => poison::unreadable(scene).await,
         Kind::TooLarge => poison::too_large(scene).await,

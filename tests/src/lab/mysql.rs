@@ -1,8 +1,12 @@
 //! What an administrator, another program or the machine does to MySQL.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write as _},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, Row,
     mysql::{MySqlConnectOptions, MySqlSslMode},
@@ -71,6 +75,22 @@ pub(super) async fn no_connections(scene: Scene<'_>) -> Result<u32> {
     tokio::time::sleep(LASTS).await;
     let back = format!("SET GLOBAL max_connections = {usual}");
     root.execute(AssertSqlSafe(back)).await?;
+    Ok(1)
+}
+
+/// Its disk has no byte left for a while.
+pub(super) async fn full_disk(scene: Scene<'_>) -> Result<u32> {
+    let filler = scene.stack.folder().join("mysql/data/filler");
+    let mut file = File::create(&filler)?;
+    let block = vec![0; 1 << 20];
+    let full = loop {
+        if let Err(error) = file.write_all(&block) {
+            break error;
+        }
+    };
+    ensure!(full.kind() == ErrorKind::StorageFull, "not full: {full}");
+    tokio::time::sleep(LASTS).await;
+    fs::remove_file(filler)?;
     Ok(1)
 }
 

@@ -137,7 +137,7 @@ async fn owns(process: &Process, enough: impl Fn(f64) -> bool) -> Result<()> {
 }
 
 impl Scene<'_> {
-    fn any_role(&mut self) -> Role {
+    pub(super) fn any_role(&mut self) -> Role {
         Role::ALL[self.chance.usize(..Role::ALL.len())]
     }
 

@@ -15,7 +15,7 @@ use tests::{
 };
 
 /// The stacks that the faults need; one runs at a time.
-const STACKS: [&str; 2] = ["faults", "cluster"];
+const STACKS: [&str; 3] = ["faults", "small-disk", "cluster"];
 /// As many requests are under way at once.
 const WRITERS: u64 = 48;
 /// Decided between two faults: some seconds of load.
