@@ -1,6 +1,6 @@
 //! The network between our processes and a server, through toxiproxy: slow, silent, cut.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, RequestBuilder};
@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::{PATIENCE, Scene};
 use crate::{Role, process::Signal};
 
-/// How long each of it lasts.
-const LASTS: Duration = Duration::from_secs(4);
+/// How long each of it lasts, in milliseconds: shorter and longer than a session and a transaction
+/// may be silent.
+const LASTS: Range<u64> = 1_000..12_000;
 /// Longer than a transaction may take.
 const COMMIT_LOST: Duration = Duration::from_millis(3_500);
 
@@ -30,10 +31,10 @@ pub(super) enum Wire {
 }
 
 /// Something happens on the way to a server for a while.
-pub(super) async fn disturb(scene: Scene<'_>, wire: Wire, server: &str) -> Result<u32> {
+pub(super) async fn disturb(mut scene: Scene<'_>, wire: Wire, server: &str) -> Result<u32> {
     let proxies = Proxies::before(&scene, server).await?;
     proxies.begin(wire).await?;
-    tokio::time::sleep(LASTS).await;
+    tokio::time::sleep(Duration::from_millis(scene.chance.u64(LASTS))).await;
     proxies.end().await?;
     Ok(1)
 }
