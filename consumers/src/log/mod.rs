@@ -11,6 +11,8 @@ mod record;
 mod silence;
 mod tail;
 mod transaction;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod waits;
 
 pub use client::{Kafka, feeds, group_of_handler, group_of_projections};
 pub use command_log::{AppendError, CommandLog, Position};

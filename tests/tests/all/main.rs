@@ -72,7 +72,7 @@ fn of_the_sources() -> Vec<Trial> {
         trial!(on_paper tidy::files_are_short),
         trial!(on_paper tidy::functions_are_short),
         trial!(on_paper tidy::nothing_is_left_to_do),
-        trial!(on_paper tidy::unsafe_code_has_two_rooms),
+        trial!(on_paper tidy::unsafe_code_has_three_rooms),
         trial!(on_paper tidy::comments_are_few_and_there),
         trial!(on_paper tidy::the_domain_is_pure),
         trial!(on_paper alerts::alerts_name_what_there_is),
