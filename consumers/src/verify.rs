@@ -26,6 +26,7 @@ mod asked;
 mod checks;
 mod fate;
 mod history;
+mod kept;
 mod ledger;
 mod order;
 mod passage;

@@ -18,7 +18,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-use crate::{verify::finds_nothing, world::World};
+use crate::{expired, verify::finds_nothing, world::World};
 
 const SOON: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = schemas::topic::PARTITIONS;
@@ -196,8 +196,11 @@ impl Scene {
             Ok((later > now + 1).then_some(()))
         })
         .await?;
-        let (id, _) = world.client.register(&samples::vacuum()).await?;
-        let partition = partition_of(&id, PARTITIONS);
+        let (mut id, mut partition) = (String::new(), expired::PARTITION);
+        while partition == expired::PARTITION {
+            (id, _) = world.client.register(&samples::vacuum()).await?;
+            partition = partition_of(&id, PARTITIONS);
+        }
         let scene = Self { forger: forger(world)?, since, id, partition };
         scene.wish(world, false).await?;
         Ok(scene)

@@ -20,6 +20,7 @@ mod dead_letters;
 mod described;
 mod engine;
 mod evolution;
+mod expired;
 mod fan_out;
 mod foreign;
 mod judged;
@@ -158,9 +159,12 @@ fn of_the_whole() -> Vec<Trial> {
     ]
 }
 
-/// What is broken in a store is mended again; in the log it stays, so these come last.
+/// What is broken in a store is mended again; in the log it stays, so these come last, behind those
+/// that only let the log forget.
 fn of_what_is_broken() -> Vec<Trial> {
     vec![
+        trial!(on_servers expired::decisions_without_events_are_not_missed),
+        trial!(on_servers expired::commands_of_one_lane_are_not_missed),
         trial!(on_servers broken::a_changed_state_is_found),
         trial!(on_servers broken::a_changed_row_is_found),
         trial!(on_servers broken::a_missing_row_is_found),
