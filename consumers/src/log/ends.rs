@@ -158,7 +158,7 @@ fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
 
 /// Asks for one end of every partition, in one request to each broker: asked one by one, they were
 /// most of what an idle broker had to answer.
-fn all(
+pub(super) fn all(
     client: &BaseConsumer,
     topics: &[Topic],
     end: Offset,

@@ -196,11 +196,9 @@ impl Scene {
             Ok((later > now + 1).then_some(()))
         })
         .await?;
-        let (mut id, mut partition) = (String::new(), expired::PARTITION);
-        while partition == expired::PARTITION {
-            (id, _) = world.client.register(&samples::vacuum()).await?;
-            partition = partition_of(&id, PARTITIONS);
-        }
+        let whole = |at| at != expired::PARTITION;
+        let (id, _) = expired::product(&world.client, whole, &samples::vacuum()).await?;
+        let partition = partition_of(&id, PARTITIONS);
         let scene = Self { forger: forger(world)?, since, id, partition };
         scene.wish(world, false).await?;
         Ok(scene)

@@ -4,25 +4,32 @@
 use anyhow::{Context, Result};
 use reqwest::Method;
 use schemas::{CATALOG, partition_of};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{
     Client,
     forge::{Forged, Forger},
     samples,
 };
+use uuid::Uuid;
 
 use crate::{verify::finds_nothing, world::World};
 
 /// Where this is tried: nothing that is newer by less than a minute is missed there afterwards.
 pub(crate) const PARTITION: i32 = 0;
 
-/// A product of that partition.
-async fn product(client: &Client) -> Result<String> {
+/// A product in such a partition, and the token of its registration.
+pub(crate) async fn product(
+    client: &Client,
+    is_there: impl Fn(i32) -> bool,
+    body: &Value,
+) -> Result<(String, String)> {
+    let mut body = body.clone();
     loop {
-        let (id, _) = client.register(&samples::vacuum()).await?;
-        if partition_of(&id, CATALOG.events.partitions) == PARTITION {
-            return Ok(id);
+        let (id, token) = client.register(&body).await?;
+        if is_there(partition_of(&id, CATALOG.events.partitions)) {
+            return Ok((id, token));
         }
+        body["external_id"] = json!(Uuid::now_v7());
     }
 }
 
@@ -37,7 +44,7 @@ fn last(forger: &Forger, topic: &str, id: &str) -> Result<Forged> {
 
 pub(crate) async fn decisions_without_events_are_not_missed(world: &mut World) -> Result<()> {
     let (client, forger) = (&world.client, forger(world)?);
-    let id = product(client).await?;
+    let (id, _) = product(client, |at| at == PARTITION, &samples::vacuum()).await?;
     for _ in 0..2 {
         let path = format!("/products/{id}/reprice");
         client.post(&path, &samples::reprice(199_000)).send().await?.expect(200)?;
@@ -54,7 +61,7 @@ pub(crate) async fn decisions_without_events_are_not_missed(world: &mut World) -
 
 pub(crate) async fn commands_of_one_lane_are_not_missed(world: &mut World) -> Result<()> {
     let (client, forger) = (&world.client, forger(world)?);
-    let id = product(client).await?;
+    let (id, _) = product(client, |at| at == PARTITION, &samples::vacuum()).await?;
     for won in [5, 6] {
         let wish = json!({"command": "reprice_product", "id": id, "data": samples::reprice(won)});
         let request = client.request(Method::POST, "/commands");

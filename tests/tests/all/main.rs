@@ -154,6 +154,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
         trial!(on_servers verify::nothing_is_found_while_others_write),
+        trial!(on_servers verify::nothing_is_found_where_a_quiet_shop_wakes),
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers foreign::strangers_decode_every_event),
     ]
