@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::{Router, extract::FromRef, serve::ListenerExt as _};
 use consumers::{
     config::{Config, Usage},
-    log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes},
+    log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes, group_of_handler},
     shutdown::Shutdown,
     telemetry::Telemetry,
 };
@@ -108,7 +108,8 @@ async fn open(
     let db = projections::connect(&config.mysql, config.mysql_connections).await?;
     let waiters = Waiters::default();
     let watched = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions];
-    let (ends, _) = Ends::watch(kafka, &watched, LOOK, threads_end.clone())?;
+    let group = group_of_handler(CATALOG.name);
+    let (ends, _) = Ends::watch(kafka, Some(&group), &watched, LOOK, threads_end.clone())?;
     Ok(Arc::new(App {
         keys: Keys::new(config.keys.iter(), config.storefront_keys.iter()),
         shapes: Shapes::new(&openapi::openapi(), &bodies())?,

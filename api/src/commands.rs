@@ -9,7 +9,7 @@ use axum::{
 use consumers::log::Position;
 use domain::{CommandId, ProductId};
 use projections::{
-    Tables,
+    Tables, checkpoint,
     command_status::{self, CommandStatusRow},
 };
 use schemas::{CATALOG, Lane};
@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::{App, Shared},
     auth::Caller,
-    freshness::{CONSISTENCY_TOKEN, Lagging, Token, position_of},
+    freshness::{ASK, CONSISTENCY_TOKEN, Lagging, Token, position_of},
     openapi::{CallHeaders, InMall, ReadProblems},
     problem::ApiError,
     request::{Path, Query},
@@ -93,11 +93,47 @@ async fn by_id(
 ) -> Result<Response, ApiError> {
     let at = query.at.as_deref().map(position).transpose()?;
     let tables = Tables::active(&app.db).await?;
-    let row = command_status::by_id(&app.db, &tables, &caller.mall, command).await?;
-    match row {
-        Some(row) => Ok(decided(&app, row)),
-        None => undecided(&app, command, at),
+    let status = || command_status::by_id(&app.db, &tables, &caller.mall, command);
+    if let Some(row) = status().await? {
+        return Ok(decided(&app, row));
     }
+    let at = at.ok_or(ApiError::CommandNotFound)?;
+    let pending = undecided(&app, command, at)?;
+    if !is_concluded(&app, &tables, at).await? {
+        return Ok(pending);
+    }
+    // All that was decided up to there has a status now, so it was another command that stood there.
+    status().await?.map(|row| decided(&app, row)).ok_or(ApiError::CommandNotFound)
+}
+
+/// Whether the command at a position is decided, and the status has come past the decision. Waits for
+/// the status, bounded.
+async fn is_concluded(app: &App, tables: &Tables, at: Position) -> Result<bool, ApiError> {
+    let Position { lane, partition, offset } = at;
+    let decided = app.ends.committed(CATALOG.lane(lane).name, partition);
+    if decided.is_none_or(|decided| offset >= decided) {
+        return Ok(false);
+    }
+    let passes = async {
+        // Its decision was committed before now, so it stands before these ends.
+        app.ends.look_again().await;
+        let topics = [CATALOG.events.name, CATALOG.decisions.name];
+        let ends = topics.map(|topic| app.ends.end(topic, partition));
+        let version = tables.version(COMMAND_STATUS);
+        loop {
+            let read = checkpoint::read(&app.db, COMMAND_STATUS, version, partition).await?;
+            let read = read.unwrap_or_default();
+            // The marker of the last transaction is no record.
+            let is_passed = |(topic, end): (&str, Option<i64>)| {
+                end.is_some_and(|end| end - read.next(topic) <= 1)
+            };
+            if topics.into_iter().zip(ends).all(is_passed) {
+                return Ok(true);
+            }
+            tokio::time::sleep(ASK).await;
+        }
+    };
+    tokio::time::timeout(app.read_wait, passes).await.unwrap_or(Ok(false))
 }
 
 fn position(text: &str) -> Result<Position, ApiError> {
@@ -122,8 +158,8 @@ fn decided(app: &App, row: CommandStatusRow) -> Response {
 }
 
 /// Without a decision the log itself is asked: it holds the command, no longer, or not at all.
-fn undecided(app: &App, command: CommandId, at: Option<Position>) -> Result<Response, ApiError> {
-    let Position { lane, partition, offset } = at.ok_or(ApiError::CommandNotFound)?;
+fn undecided(app: &App, command: CommandId, at: Position) -> Result<Response, ApiError> {
+    let Position { lane, partition, offset } = at;
     let topic = CATALOG.lane(lane).name;
     if app.ends.start(topic, partition).is_some_and(|start| offset < start) {
         return Err(ApiError::CommandExpired);

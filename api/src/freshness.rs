@@ -29,7 +29,7 @@ pub(crate) const PROJECTION_LAG: HeaderName = HeaderName::from_static("projectio
 /// How often the lag is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often a waiting read asks for the checkpoint.
-const ASK: Duration = Duration::from_millis(10);
+pub(crate) const ASK: Duration = Duration::from_millis(10);
 
 /// The position of a write in the log: `catalog.events.<partition>.<offset>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -213,10 +213,8 @@ impl SearchQuery {
         if after.as_ref().is_some_and(|place| place.sort() != sort) {
             return Err(ApiError::InvalidCursor);
         }
-        let brands: Vec<BrandId> = match &self.brand_id {
-            Some(ids) => list("brand_id", ids, MOST_BRANDS)?,
-            None => vec![],
-        };
+        let brands = self.brand_id.as_deref().map(|ids| list("brand_id", ids, MOST_BRANDS));
+        let brands: Option<Vec<BrandId>> = brands.transpose()?;
         let facets = match &self.facets {
             Some(names) => list("facets", names, 4)?,
             None => vec![],
@@ -257,8 +255,8 @@ async fn shown(app: &App, wanted: Wanted) -> Result<Tables, ApiError> {
     Ok(tables)
 }
 
-/// Asks, with what the read models know: the categories below the one asked for, who is suspended,
-/// what words mean the same or name a category, and the names of what was counted.
+/// Asks, with what the read models know: the categories below the one asked for, which brands and
+/// sellers are shown, what words mean the same or name a category, and the names of what was counted.
 async fn find(
     app: &App,
     visitor: &Visitor,
@@ -274,6 +272,9 @@ async fn find(
             return Err(ApiError::NotFound("category"));
         }
         question.categories = Some(below);
+    }
+    if let Some(brands) = &mut question.brands {
+        *brands = visitor.choosable(app, tables, std::mem::take(brands)).await?;
     }
     if question.text.is_some() {
         question.synonyms = synonyms(app, tables, &visitor.mall).await?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
-use domain::{CategoryId, PartnerId, Timestamp};
+use domain::{BrandId, CategoryId, PartnerId, Timestamp};
 use projections::{
     Error, Tables,
     directory::{self, EntryKind, EntryRow, EntryState, Tree},
@@ -117,6 +117,21 @@ impl Visitor {
             name(facets.categories.as_mut(), |id| tree.get(CategoryId(id)), is_buyer);
         }
         Ok(())
+    }
+
+    /// Those of the brands asked for by which the visitor may choose; to a buyer one that is retired
+    /// is as unknown as any that never was.
+    pub(crate) async fn choosable(
+        &self,
+        app: &App,
+        tables: &Tables,
+        mut asked: Vec<BrandId>,
+    ) -> Result<Vec<BrandId>, Error> {
+        if self.role == Role::Storefront {
+            let shown = self.brands(app, tables, asked.iter().map(|brand| brand.0)).await?;
+            asked.retain(|brand| shown.contains_key(&brand.0));
+        }
+        Ok(asked)
     }
 
     /// The brands among `ids` that the visitor may see.

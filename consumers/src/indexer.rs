@@ -76,7 +76,7 @@ fn surroundings(
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, TOPICS)).context("schema registry")?;
     let kafka = Kafka::of("indexer", &config.kafka);
-    let (ends, _) = Ends::watch(&kafka, TOPICS, Duration::from_secs(1), shutdown.clone())?;
+    let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
     let layout = Layout {
         shards: config.search_shards,
         replicas: config.search_replicas,

@@ -102,7 +102,7 @@ fn surroundings(
     let registry = Registry::new(&config.registry)?;
     let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
     let kafka = Kafka::of("projector", &config.kafka);
-    let (ends, _) = Ends::watch(&kafka, &topics, Duration::from_secs(1), shutdown.clone())?;
+    let (ends, _) = Ends::watch(&kafka, None, &topics, Duration::from_secs(1), shutdown.clone())?;
     let runtime = runtime.handle().clone();
     Ok(Surroundings {
         kafka,

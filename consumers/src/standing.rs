@@ -119,8 +119,9 @@ impl Observer {
         Ok(self.runtime.block_on(search::fan_outs_left(&self.db, version))?)
     }
 
-    /// Waits, at most so long, until everybody has read everything; whether that is so. What is
-    /// `stuck` behind a transaction that stays open is not waited for.
+    /// Waits, at most so long, until everybody has read everything, and tells where the events ended
+    /// then; none where that is not so. What is `stuck` behind a transaction that stays open is not
+    /// waited for.
     ///
     /// # Errors
     /// When a server does not answer.
@@ -129,17 +130,19 @@ impl Observer {
         wait: Duration,
         stuck: &BTreeSet<(&'static str, i32)>,
         shutdown: &Shutdown,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Vec<i64>>> {
         let deadline = Instant::now() + wait;
         loop {
+            // First, so that everybody has come at least so far.
+            let ends = self.log.ends()?;
             let behind = self.standings()?.iter().any(|standing| standing.behind() > 0);
             let open = self.log.open_transactions()?;
             let is_open = open.iter().any(|(topic, at, _)| !stuck.contains(&(*topic, *at)));
             if !behind && self.fan_outs()? == 0 && !is_open {
-                return Ok(true);
+                return Ok(Some(ends));
             }
             if Instant::now() >= deadline || shutdown.requested() {
-                return Ok(false);
+                return Ok(None);
             }
             shutdown.sleep(Duration::from_millis(200));
         }
@@ -210,6 +213,14 @@ impl Log {
     pub(crate) fn decided(&self, lane: Lane) -> anyhow::Result<Vec<i64>> {
         let partitions: Vec<i32> = (0..PARTITIONS).collect();
         self.tail.committed(CATALOG.lane(lane).name, &partitions, Instant::now() + ANSWER)
+    }
+
+    /// Where the events of each partition end.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub(crate) fn ends(&self) -> anyhow::Result<Vec<i64>> {
+        self.tail.ends(&CATALOG.events)
     }
 
     /// Partitions in which a transaction is open, with how many records it holds back.

@@ -5,8 +5,8 @@ use std::{
     io::{Write, stdout},
 };
 
-use projections::search::Search;
-use schemas::DEAD_LETTERS;
+use projections::search::{Following, Search};
+use schemas::{CATALOG, DEAD_LETTERS};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -38,6 +38,8 @@ pub struct Status {
     pub readers: Vec<Standing>,
     /// Brands whose name has not reached all search documents.
     pub fan_outs: u64,
+    /// How far those brands have come, the oldest ones where they are many.
+    pub following: Vec<Following>,
     /// Topic, partition and records held back, of each open transaction.
     pub open_transactions: Vec<(&'static str, i32, i64)>,
     /// What somebody should look at.
@@ -69,6 +71,9 @@ pub fn look(config: &Config) -> anyhow::Result<Status> {
             readers.extend(status.heard("search", index));
             let fan_outs = runtime.block_on(projections::search::fan_outs_left(db, version));
             status.fan_outs = status.heard("fan-outs", fan_outs.map_err(Into::into)).unwrap_or(0);
+            let open = runtime.block_on(projections::search::following(db, tables, version));
+            let open = status.heard("fan-outs", open.map_err(Into::into));
+            status.following = open.unwrap_or_default();
         }
     }
     for reader in &readers {
@@ -166,6 +171,7 @@ impl Status {
         if self.fan_outs > 0 {
             text += &format!("fan-outs: {} brands on their way to the search\n", self.fan_outs);
         }
+        text.extend(self.following.iter().map(line));
         if self.problems.is_empty() {
             return text + "no problems\n";
         }
@@ -199,6 +205,14 @@ impl fmt::Display for Status {
         }
         f.write_str(&self.rest())
     }
+}
+
+/// Which brand, and how far it has come.
+fn line(of: &Following) -> String {
+    let Following { brand_id, mall, name, partition, since, done, products } = of;
+    let (name, topic) = (name.as_deref().unwrap_or("without a name"), CATALOG.events.name);
+    let from = format!("{topic} {partition}.{since}");
+    format!("  {name} ({brand_id} of {mall}): {done} of {products} products, since {from}\n")
 }
 
 fn called(reader: &Standing) -> String {

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     config::{Config, Given, Usage},
+    faults,
     log::Decoder,
     screen::{Align, table},
     shutdown::{Shutdown, shutdown_signal},
@@ -26,6 +27,7 @@ mod asked;
 mod checks;
 mod fate;
 mod history;
+mod kept;
 mod ledger;
 mod order;
 mod passage;
@@ -71,7 +73,8 @@ struct Pass<'s> {
     decoder: Decoder,
     caller: Option<Caller>,
     stuck: Stuck,
-    at_rest: bool,
+    /// Where the events ended when everything was read; none where the pass began under load.
+    rest: Option<Vec<i64>>,
     checks: Checks,
     progress: Progress,
     records: u64,
@@ -95,12 +98,13 @@ pub fn check(config: &Config, scope: &Scope, shutdown: &Shutdown) -> anyhow::Res
     if !scope.log_only {
         stores::checkpoints(&observer, &scope.partitions(), &mut pass.checks)?;
         told::compare(&mut pass, shutdown)?;
-        if pass.at_rest && scope.is_whole() {
-            stores::count(&observer, pass.products, &mut pass.checks)?;
+        if pass.rest.is_some() && scope.is_whole() {
+            stores::count(&mut pass)?;
         }
     }
     pass.progress.end();
-    let (at_rest, records, rest_required) = (pass.at_rest, pass.records, scope.wait.is_some());
+    let (at_rest, records, rest_required) =
+        (pass.rest.is_some(), pass.records, scope.wait.is_some());
     let (checks, seconds) = (pass.checks.into_list(), begun.elapsed().as_secs_f64());
     Ok(Report { checks, at_rest, rest_required, records, seconds })
 }
@@ -130,7 +134,7 @@ impl<'s> Pass<'s> {
             });
         }
         let wait = scope.wait.unwrap_or_default();
-        let at_rest = is_stable && observer.wait_for_rest(wait, &stuck, shutdown)?;
+        let rest = observer.wait_for_rest(wait, &stuck, shutdown)?.filter(|_| is_stable);
         let progress = Progress::begin(0)?;
         let (records, products) = (0, 0);
         Ok(Self {
@@ -139,7 +143,7 @@ impl<'s> Pass<'s> {
             decoder,
             caller,
             stuck,
-            at_rest,
+            rest,
             checks,
             progress,
             records,
@@ -159,6 +163,7 @@ impl<'s> Pass<'s> {
                 stores::compare(self, &stretch, &ledger)?;
             }
             asked::ask(self, partition, &ledger)?;
+            faults::point("verify.slice");
         }
         Ok(())
     }
@@ -173,6 +178,12 @@ impl<'s> Pass<'s> {
         Ok(all)
     }
 
+    /// Whether the pass began at rest and nothing was appended since, as of `ends`: then each store
+    /// holds what the log says, whichever partition it came from.
+    fn is_still(&self, ends: &[i64]) -> bool {
+        self.rest.as_deref() == Some(ends)
+    }
+
     fn decided(&self, lane: Lane) -> anyhow::Result<Option<Vec<i64>>> {
         unsettled::decided(self.observer, lane)
     }
@@ -183,6 +194,7 @@ impl<'s> Pass<'s> {
 /// # Errors
 /// When a server does not answer.
 pub fn run(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    faults::arm()?;
     let report = check(config, &Scope::of(given)?, &shutdown_signal()?)?;
     if given.has("json") {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&report)?)?;

@@ -21,6 +21,7 @@ mod listing;
 mod row;
 
 pub use cursor::{Cursor, CursorError};
+pub(crate) use listing::count_of_brand;
 pub use listing::{Filter, page};
 pub use row::{ProductRow, SkuRow};
 

@@ -29,7 +29,9 @@ mod suggestions;
 pub use bulk::{Bulk, Written};
 pub use document::{Document, Versioned};
 pub use facets::{EntryCount, Facet, Facets, PriceCount, StateCount};
-pub use fan_out::{FanOut, Renamed, Slice, count as fan_outs_left, lags, open, pass, slice};
+pub use fan_out::{
+    FanOut, Following, Renamed, Slice, count as fan_outs_left, following, lags, open, pass, slice,
+};
 pub(crate) use hangul::words;
 pub use index::{Layout, Source};
 pub use place::{Place, Sort};

@@ -1,7 +1,7 @@
 //! Messages: a record with the headers that make it traceable. Events follow the CloudEvents
 //! Kafka binding in binary mode: each attribute is a header `ce_<name>`.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use domain::{CommandId, MallId, Timestamp, catalog};
 use uuid::Uuid;
@@ -12,8 +12,8 @@ use crate::{
     trace::Traceparent,
 };
 
-/// The headers of a message, in order.
-pub type Headers = Vec<(Cow<'static, str>, String)>;
+/// The headers of a message, in order. Ours hold text; those of a stranger's need not.
+pub type Headers = Vec<(Cow<'static, str>, Vec<u8>)>;
 
 /// What every message of a command's life carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,7 @@ pub trait HeaderSource {
 
 impl HeaderSource for Headers {
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_bytes())
+        self.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 }
 
@@ -124,19 +124,18 @@ impl Origin {
     }
 
     fn write(&self, id: Uuid, record: &'static str, source: &Topic) -> Headers {
-        let of = |name: &'static str, value: String| (Cow::Borrowed(name), value);
         vec![
-            of("ce_specversion", "1.0".to_owned()),
-            of("ce_id", id.to_string()),
-            of("ce_type", record.to_owned()),
-            of("ce_source", format!("/jangbu/{}", source.name)),
-            of("ce_subject", self.aggregate.to_string()),
-            of("ce_mallid", self.mall.to_string()),
-            of("ce_actor", self.actor.clone()),
-            of("ce_correlationid", self.correlation.to_string()),
-            of("ce_bodyhash", self.body_hash.clone()),
-            of("traceparent", self.trace.to_string()),
-            of("content-type", "application/vnd.confluent.avro".to_owned()),
+            text("ce_specversion", "1.0"),
+            text("ce_id", id),
+            text("ce_type", record),
+            text("ce_source", format!("/jangbu/{}", source.name)),
+            text("ce_subject", self.aggregate),
+            text("ce_mallid", &self.mall),
+            text("ce_actor", &self.actor),
+            text("ce_correlationid", self.correlation),
+            text("ce_bodyhash", &self.body_hash),
+            text("traceparent", self.trace),
+            text("content-type", "application/vnd.confluent.avro"),
         ]
     }
 
@@ -149,9 +148,9 @@ impl Origin {
         time: Timestamp,
     ) -> Headers {
         let mut headers = self.write(id, record, source);
-        headers.push((Cow::Borrowed("ce_time"), time.to_string()));
-        headers.push((Cow::Borrowed("ce_commandid"), self.command.to_string()));
-        headers.push((Cow::Borrowed("ce_causationid"), self.command.to_string()));
+        headers.push(text("ce_time", time));
+        headers.push(text("ce_commandid", self.command));
+        headers.push(text("ce_causationid", self.command));
         headers
     }
 }
@@ -161,10 +160,10 @@ impl CommandMessage {
     pub fn headers(&self, topic: &Topic) -> Headers {
         let mut headers = self.origin.write(self.origin.command.0, self.body.record_name(), topic);
         if let Some(version) = self.expected_version {
-            headers.push((Cow::Borrowed("ce_expectedversion"), version.to_string()));
+            headers.push(text("ce_expectedversion", version));
         }
         if let Some(partition) = self.reply_partition {
-            headers.push((Cow::Borrowed("ce_replypartition"), partition.to_string()));
+            headers.push(text("ce_replypartition", partition));
         }
         headers
     }
@@ -203,10 +202,10 @@ impl EventMessage {
     pub fn headers(&self, topic: &Topic) -> Headers {
         let record = self.body.record_name();
         let mut headers = self.origin.write_result(self.id(), record, topic, self.time);
-        headers.push((Cow::Borrowed("ce_aggregatetype"), self.body.kind().to_owned()));
-        headers.push((Cow::Borrowed("ce_aggregateversion"), self.version.to_string()));
+        headers.push(text("ce_aggregatetype", self.body.kind()));
+        headers.push(text("ce_aggregateversion", self.version));
         if let Some(at) = self.observed_at {
-            headers.push((Cow::Borrowed("ce_observedat"), at.to_string()));
+            headers.push(text("ce_observedat", at));
         }
         headers
     }
@@ -265,6 +264,10 @@ impl DecisionMessage {
             body,
         })
     }
+}
+
+fn text(name: &'static str, value: impl fmt::Display) -> (Cow<'static, str>, Vec<u8>) {
+    (Cow::Borrowed(name), value.to_string().into_bytes())
 }
 
 fn required<T: FromStr>(headers: &impl HeaderSource, name: &'static str) -> Result<T, HeaderError> {

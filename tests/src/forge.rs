@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
@@ -104,6 +106,19 @@ impl Forger {
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(topic, partition, Offset::Offset(to))?;
         Ok(consumer.commit(&offsets, CommitMode::Sync)?)
+    }
+
+    /// Deletes what stands before an offset, or all at -1, as the broker does with what is old.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn expire(&self, topic: &str, partition: i32, before: i64) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let mut offsets = TopicPartitionList::new();
+        let offset = if before < 0 { Offset::End } else { Offset::Offset(before) };
+        offsets.add_partition_offset(topic, partition, offset)?;
+        let done = admin.delete_records(&offsets, &AdminOptions::new()).await?;
+        Ok(done.elements().iter().try_for_each(|element| element.error())?)
     }
 
     fn config(&self) -> ClientConfig {

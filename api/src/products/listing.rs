@@ -106,9 +106,14 @@ pub(super) async fn page(
     }
     let filter = Filter { on_sale: visitor.on_sale(), ..filter };
     let tables = live_in(&app, visitor.reads(), wanted).await?;
-    let page = products::page(&app.db, &tables, &visitor.mall, &filter, after, limit).await?;
-    let items = visitor.seen(&app, &tables, page.items).await?;
-    let page = ProductPage { items, next: page.next, missing: None };
+    let brand = visitor.choosable(&app, &tables, filter.brand.into_iter().collect()).await?;
+    let page = if filter.brand.is_some() && brand.is_empty() {
+        ProductPage { items: vec![], next: None, missing: None }
+    } else {
+        let page = products::page(&app.db, &tables, &visitor.mall, &filter, after, limit).await?;
+        let items = visitor.seen(&app, &tables, page.items).await?;
+        ProductPage { items, next: page.next, missing: None }
+    };
     Ok(Lagging(app.lags.of(PRODUCTS), Json(page)).into_response())
 }
 

@@ -125,7 +125,7 @@ fn renamed(letter: &Letter, place: Place) -> (Headers, Option<CommandId>) {
     let parts = ["resent", &origin.command.to_string(), &place.to_string()];
     let command = CommandId(domain::id::derive(&parts));
     for (_, value) in headers.iter_mut().filter(|(name, _)| name == "ce_id") {
-        *value = command.to_string();
+        *value = command.to_string().into();
     }
     (headers, Some(command))
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use anyhow::Context as _;
 use domain::Timestamp;
 use rdkafka::{Message, message::BorrowedMessage};
-use schemas::Headers;
+use schemas::{HeaderSource as _, Headers};
 
 use crate::log::MessageHeaders;
 
@@ -101,11 +101,11 @@ pub(super) fn read(message: &BorrowedMessage<'_>) -> Read {
 fn take(headers: &mut Headers, name: &str) -> Option<String> {
     let from = headers.len().saturating_sub(2);
     let at = headers[from..].iter().rposition(|(known, _)| known == name)?;
-    Some(headers.remove(from + at).1)
+    Some(String::from_utf8_lossy(&headers.remove(from + at).1).into_owned())
 }
 
 fn value<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
-    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    str::from_utf8(headers.header(name)?).ok()
 }
 
 impl Action {
@@ -118,7 +118,7 @@ impl Action {
             (NOTE, self.note.clone()),
             (COMMAND, self.command.clone()),
         ];
-        pairs.into_iter().map(|(name, value)| (name.into(), value)).collect()
+        pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 }
 
@@ -157,8 +157,8 @@ impl FromStr for Place {
 mod tests {
     use super::*;
 
-    fn header(name: &'static str, value: &str) -> (std::borrow::Cow<'static, str>, String) {
-        (name.into(), value.to_owned())
+    fn header(name: &'static str, value: &str) -> (std::borrow::Cow<'static, str>, Vec<u8>) {
+        (name.into(), value.into())
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Dead letters on a terminal, and as JSON.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::letter::{Action, Letter, Summary};
 use crate::screen::{Align, table};
@@ -54,7 +54,7 @@ pub(super) fn page(letter: &Letter) -> String {
     let _ = writeln!(text, "error   {}", printable(&summary.reason));
     let _ = writeln!(text, "headers");
     for (name, value) in &letter.headers {
-        let _ = writeln!(text, "  {}: {}", printable(name), printable(value));
+        let _ = writeln!(text, "  {}: {}", printable(name), readable(value));
     }
     let _ = writeln!(text, "{} bytes", letter.payload.len());
     for (at, bytes) in letter.payload.chunks(WIDTH).enumerate() {
@@ -85,18 +85,16 @@ pub(super) fn line(letter: &Summary) -> Value {
     })
 }
 
-/// A letter as JSON, with its headers, and its bytes in hexadecimal.
+/// A letter as JSON, with its headers in order, and its bytes in hexadecimal; so is a header that is
+/// no text.
 pub(super) fn whole(letter: &Letter) -> Value {
     let mut value = line(&letter.summary);
-    let text = |text: &String| Value::from(text.clone());
-    let headers: Map<String, Value> =
-        letter.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    let hex = letter.payload.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    value["headers"] = Value::Object(headers);
-    value["bytes"] = Value::from(hex);
+    let header = |(name, value): &(Cow<'_, str>, Vec<u8>)| match str::from_utf8(value) {
+        Ok(text) => json!({"name": name, "value": text}),
+        Err(_) => json!({"name": name, "bytes": hex(value)}),
+    };
+    value["headers"] = letter.headers.iter().map(header).collect();
+    value["bytes"] = Value::from(hex(&letter.payload));
     value
 }
 
@@ -108,6 +106,18 @@ fn done(action: &Action) -> Value {
 
 fn source(letter: &Summary) -> String {
     if letter.source.is_empty() { "unknown".to_owned() } else { printable(&letter.source) }
+}
+
+/// A header's text, or its bytes where it has none.
+fn readable(value: &[u8]) -> String {
+    str::from_utf8(value).map_or_else(|_| format!("0x{}", hex(value)), printable)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A stranger's text must not move the cursor of a terminal.

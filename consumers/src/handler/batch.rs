@@ -390,8 +390,8 @@ fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
     let topic = CATALOG.lane(wish.lane).name;
     let position = format!("{topic}.{}.{}", wish.partition, wish.offset);
     let mut headers = record.headers.clone();
-    headers.push(("dead-letter-reason".into(), shortened(record.why.clone())));
-    headers.push(("dead-letter-position".into(), position));
+    headers.push(("dead-letter-reason".into(), shortened(record.why.clone()).into()));
+    headers.push(("dead-letter-position".into(), position.into()));
     Outgoing {
         topic: DEAD_LETTERS.name,
         partition: wish.partition,

@@ -1,4 +1,5 @@
-//! Where the log ends now, for whoever tells its readers how far behind they are.
+//! Where the log ends now, and up to where its commands are decided, for whoever tells its readers how
+//! far behind they are.
 
 use std::{
     sync::{
@@ -21,13 +22,17 @@ use tokio::sync::watch;
 use super::{client::Kafka, native};
 use crate::shutdown::Shutdown;
 
+/// How long the brokers may take over one question.
+const ANSWER: Duration = Duration::from_secs(2);
 /// How long open transactions are waited for; longer ones are not about to be committed.
 const SETTLED_IN: Duration = Duration::from_secs(1);
 
-/// The first and last stable offsets of some topics, refreshed every so often, and when asked to.
+/// The first and last stable offsets of some topics, and those up to which a group has read them,
+/// refreshed every so often, and when asked to.
 #[derive(Clone)]
 pub struct Ends {
     bounds: Arc<DashMap<(&'static str, i32), Bounds>>,
+    committed: Arc<DashMap<(&'static str, i32), i64>>,
     /// When the last look began whose answer is there.
     looked: Arc<watch::Sender<Option<Instant>>>,
     /// Asks for a look at once; one wish may wait while another is looked for.
@@ -42,28 +47,38 @@ struct Bounds {
 }
 
 impl Ends {
-    /// Watches `topics` until the shutdown.
+    /// Watches `topics`, and how far a `group` has read them, until the shutdown.
     ///
     /// # Errors
     /// When no client or thread can be made.
     pub fn watch(
         kafka: &Kafka,
+        group: Option<&str>,
         topics: &[Topic],
         every: Duration,
         shutdown: Shutdown,
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
-        let client: BaseConsumer = kafka.asking("read_committed").create()?;
+        let mut asking = kafka.asking("read_committed");
+        if let Some(group) = group {
+            asking.set("group.id", group);
+        }
+        let (client, has_group): (BaseConsumer, _) = (asking.create()?, group.is_some());
         let uncommitted: BaseConsumer = kafka.asking("read_uncommitted").create()?;
         let (wake, woken): (_, Receiver<()>) = sync_channel(1);
         let looked = Arc::new(watch::Sender::new(None));
-        let ends = Self { bounds: Arc::default(), looked, wake };
+        let (bounds, committed) = (Arc::default(), Arc::default());
+        let ends = Self { bounds, committed, looked, wake };
         let (watched, topics) = (ends.clone(), topics.to_vec());
         let bootstrap = kafka.bootstrap.clone();
         let run = move || {
             let mut is_asked = false;
             while !shutdown.requested() {
                 let until = is_asked.then_some(&uncommitted);
-                if let Err(error) = watched.refresh(&client, until, &topics) {
+                let mut looked = watched.refresh(&client, until, &topics);
+                if has_group {
+                    looked = looked.and_then(|()| watched.refresh_committed(&client, &topics));
+                }
+                if let Err(error) = looked {
                     tracing::debug!(%error, "no ends");
                     native::show_brokers(client.client(), &bootstrap);
                     native::show_brokers(uncommitted.client(), &bootstrap);
@@ -95,6 +110,12 @@ impl Ends {
     /// The offset of the first record that is still kept, if the broker has told it yet.
     pub fn start(&self, topic: &'static str, partition: i32) -> Option<i64> {
         self.bounds.get(&(topic, partition)).map(|bounds| bounds.start)
+    }
+
+    /// The offset up to which the group has read the partition, or some time ago had; none where it
+    /// does not, or the broker has not told it yet.
+    pub fn committed(&self, topic: &'static str, partition: i32) -> Option<i64> {
+        self.committed.get(&(topic, partition)).map(|offset| *offset)
     }
 
     /// When the broker last told the bounds of the partition.
@@ -142,6 +163,24 @@ impl Ends {
         self.looked.send_replace(Some(asked));
         Ok(())
     }
+
+    /// What an open transaction may still move stays as it was told before.
+    fn refresh_committed(&self, client: &BaseConsumer, topics: &[Topic]) -> Result<(), KafkaError> {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in each(topics) {
+            asked.add_partition(topic.name, partition);
+        }
+        let told = client.committed_offsets(asked, ANSWER)?;
+        for (topic, partition) in each(topics) {
+            let found = told.find_partition(topic.name, partition);
+            if let Some(found) = found.filter(|found| found.error().is_ok())
+                && let Offset::Offset(offset) = found.offset()
+            {
+                self.committed.insert((topic.name, partition), offset);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether `ends` have come as far as `written`, everywhere.
@@ -158,7 +197,7 @@ fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
 
 /// Asks for one end of every partition, in one request to each broker: asked one by one, they were
 /// most of what an idle broker had to answer.
-fn all(
+pub(super) fn all(
     client: &BaseConsumer,
     topics: &[Topic],
     end: Offset,
@@ -167,5 +206,5 @@ fn all(
     for (topic, partition) in each(topics) {
         asked.add_partition_offset(topic.name, partition, end)?;
     }
-    client.offsets_for_times(asked, Duration::from_secs(2))
+    client.offsets_for_times(asked, ANSWER)
 }

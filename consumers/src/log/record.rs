@@ -115,11 +115,11 @@ impl HeaderSource for MessageHeaders<'_> {
 }
 
 impl MessageHeaders<'_> {
-    /// All headers, as text.
+    /// All headers, as they came; one without a value as an empty one.
     pub fn all(&self) -> Headers {
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into();
+        let bytes = |value: Option<&[u8]>| value.unwrap_or_default().to_vec();
         let headers = self.0.headers().into_iter().flat_map(rdkafka::message::Headers::iter);
-        headers.map(|header| (header.key.to_owned().into(), text(header.value))).collect()
+        headers.map(|header| (header.key.to_owned().into(), bytes(header.value))).collect()
     }
 }
 

@@ -14,7 +14,9 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-use super::{client::Kafka, native, reader::lost_position};
+use schemas::Topic;
+
+use super::{client::Kafka, ends, native, reader::lost_position};
 
 /// How long one question to a broker may take.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -132,6 +134,20 @@ impl Tail {
         let bounds = self.watermarks(&self.committed, topic, partition);
         let (next, end) = bounds.with_context(|| format!("the bounds of {topic} {partition}"))?;
         Ok(Bounds { next, end })
+    }
+
+    /// The last stable offset of each partition of a topic, in their order, asked for together.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn ends(&self, topic: &Topic) -> anyhow::Result<Vec<i64>> {
+        let partitions: Vec<i32> = (0..topic.partitions).collect();
+        let answer = ends::all(&self.committed, std::slice::from_ref(topic), Offset::End);
+        let ends = answer.and_then(|answer| stable(&answer, topic.name, &partitions));
+        let ends = ends.with_context(|| format!("the ends of {}", topic.name))?;
+        ends.into_iter()
+            .collect::<Option<_>>()
+            .with_context(|| format!("{} has no end", topic.name))
     }
 
     /// Waits until every record before `offset` is committed or aborted.

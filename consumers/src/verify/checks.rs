@@ -57,7 +57,8 @@ beside whatever is going on: what moves on is compared as of the checkpoints rea
 1 where something is broken.
 
 What is looked at
-   1  each command of either lane below the handler's offsets: one decision, or events of one
+   1  each command of either lane below the handler's offsets: one decision, or events of one;
+      left out is what may have lost it, or its command, since the log drops each after 7 days
    2  each decision that says there are no events: none name its command
    3  each command sent again: one decision; each outcome told within the hour: what the status
       says. With --api: some commands are asked for by their position

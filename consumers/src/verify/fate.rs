@@ -37,6 +37,8 @@ pub(super) struct Fate {
     pub(super) times: u32,
     /// Where it stands first; none where both lanes hold it, and either may have been decided.
     pub(super) stands: Option<(Lane, i64, Timestamp)>,
+    /// When it was appended first.
+    pub(super) appended: Timestamp,
     /// Where its decision, or its last event, stands.
     pub(super) concluded: i64,
     /// Whether it is where commands are known to be decided.
@@ -62,8 +64,9 @@ impl Fate {
         if !self.asked {
             (self.asked, self.aggregate) = (true, aggregate);
             self.stands = Some((lane, offset, appended));
-            self.is_judged = is_judged;
+            (self.is_judged, self.appended) = (is_judged, appended);
         }
+        self.appended = self.appended.min(appended);
         self.stands = self.stands.filter(|(known, ..)| *known == lane);
         self.times += 1;
         self.due |= is_due;

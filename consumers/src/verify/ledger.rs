@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use domain::CommandId;
 use projections::{EventHead, Fact, Logged};
-use schemas::{DecisionMessage, event_id};
+use schemas::{DecisionMessage, Lane, event_id};
 use uuid::Uuid;
 
 use super::{
     Checks, Rule, Scope,
     fate::{Asked, Fate},
     history::History,
+    kept::Kept,
     order::Order,
 };
 
@@ -22,24 +23,26 @@ pub(super) struct Ledger<'s> {
     pub(super) aggregates: HashMap<Uuid, History>,
     /// Decisions without events, by the aggregate and version that they were decided on.
     refused: HashMap<(Uuid, i64), Vec<DecisionMessage>>,
-    /// By topic: whether a command still in the log has been met. The decisions before it may be
-    /// those of commands that have been deleted since.
-    met_event: bool,
-    met_decision: bool,
+    /// By topic and lane: whether a command still in the log has been met. The decisions before it
+    /// may be those of commands that have been deleted since.
+    met_event: [bool; 2],
+    met_decision: [bool; 2],
+    kept: Kept,
     order: Order,
 }
 
 impl<'s> Ledger<'s> {
-    /// `complete` where the command log still reaches back to its first record.
-    pub(super) fn new(partition: i32, scope: &'s Scope, complete: bool, order: Order) -> Self {
+    /// Of a partition of which this much is `kept`.
+    pub(super) fn new(partition: i32, scope: &'s Scope, kept: Kept, order: Order) -> Self {
         Self {
             partition,
             scope,
             commands: HashMap::new(),
             aggregates: HashMap::new(),
             refused: HashMap::new(),
-            met_event: complete,
-            met_decision: complete,
+            met_event: kept.lanes,
+            met_decision: kept.lanes,
+            kept,
             order,
         }
     }
@@ -59,7 +62,7 @@ impl<'s> Ledger<'s> {
             return;
         }
         let (id, aggregate) = (decision.origin.command, decision.origin.aggregate);
-        if let Some(fate) = known(&mut self.commands, &mut self.met_decision, id) {
+        if let Some(fate) = known(&mut self.commands, &mut self.met_decision, id, logged) {
             fate.is_judged |= !fate.asked && self.scope.is_then(logged.appended);
             self.order.take(logged, id, fate, checks);
             fate.take_decision(logged, aggregate);
@@ -102,7 +105,7 @@ impl<'s> Ledger<'s> {
             });
         }
         history.sound &= follows;
-        if let Some(fate) = known(&mut self.commands, &mut self.met_event, origin.command) {
+        if let Some(fate) = known(&mut self.commands, &mut self.met_event, origin.command, logged) {
             fate.is_judged |= !fate.asked && is_judged;
             self.order.take(logged, origin.command, fate, checks);
             if let (Fact::Event(event), true) = (&logged.fact, history.sound && fate.is_judged)
@@ -156,7 +159,7 @@ impl<'s> Ledger<'s> {
             let short = || format!("command {id} left fewer events than deciding again gives");
             checks.note(Rule::DecidedAgain, false, short);
         }
-        if fate.may_wait() {
+        if fate.may_wait() || self.kept.may_lack(id, fate) {
             return;
         }
         let fault = fate.fault();
@@ -172,15 +175,20 @@ impl<'s> Ledger<'s> {
     }
 }
 
-/// What is known of the command of a decision. Nothing is noted of a command that was deleted:
-/// those are met before the first one that was kept.
+/// What is known of the command of a decision. Nothing is noted of a command that was deleted: those
+/// of a lane are met before the first one of it that was kept. A later copy of one that was decided
+/// and deleted says nothing of its lane.
 fn known<'c>(
     commands: &'c mut HashMap<CommandId, Fate>,
-    met: &mut bool,
+    met: &mut [bool; 2],
     id: CommandId,
+    logged: &Logged,
 ) -> Option<&'c mut Fate> {
-    *met |= commands.contains_key(&id);
-    met.then(|| commands.entry(id).or_default())
+    let known = commands.get(&id);
+    if let Some((lane, _, appended)) = known.and_then(|fate| fate.stands) {
+        met[usize::from(lane == Lane::Bulk)] |= appended <= logged.appended;
+    }
+    (known.is_some() || *met == [true; 2]).then(|| commands.entry(id).or_default())
 }
 
 fn decide_again(

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Checks, Pass,
     fate::Asked,
+    kept::Kept,
     ledger::Ledger,
     order::Order,
     scope::{Scope, Slice},
@@ -33,6 +34,7 @@ pub(super) struct Stretch {
     /// Each lane with the offset below which its commands are decided.
     lanes: [(Lane, i64, Bounds); 2],
     order: Order,
+    kept: Kept,
 }
 
 impl Stretch {
@@ -52,10 +54,9 @@ impl Stretch {
             (Lane::Interactive, decided[0].unwrap_or(0), bounds(Lane::Interactive)?),
             (Lane::Bulk, decided[1].unwrap_or(0), bounds(Lane::Bulk)?),
         ];
-        // Nothing was deleted yet, so every decision must have its command.
-        let complete = lanes.iter().all(|(_, _, commands)| commands.next == 0);
-        let order = Order::new(accepted, complete);
-        Ok(Self { partition, decisions, events, lanes, order })
+        let kept = Kept::of(log, partition, lanes.map(|(.., commands)| commands), decisions)?;
+        let order = Order::new(accepted, kept.lanes == [true; 2]);
+        Ok(Self { partition, decisions, events, lanes, order, kept })
     }
 
     /// How many offsets it has.
@@ -84,8 +85,7 @@ pub(super) fn read<'s>(
     slice: Slice,
 ) -> anyhow::Result<Ledger<'s>> {
     let (scope, decoder) = (pass.scope, pass.decoder.clone());
-    let complete = stretch.lanes.iter().all(|(_, _, commands)| commands.next == 0);
-    let mut ledger = Ledger::new(stretch.partition, scope, complete, stretch.order);
+    let mut ledger = Ledger::new(stretch.partition, scope, stretch.kept, stretch.order);
     for (lane, decided, bounds) in &stretch.lanes {
         let taken = Taken { scope, decoder: &decoder, lane: *lane, decided: *decided };
         stretch.read(pass, slice, CATALOG.lane(*lane).name, *bounds, |message, _| {

@@ -17,6 +17,7 @@ use super::{
     checks::{Checks, Rule},
     fate::Asked,
     history::History,
+    kept::Kept,
     ledger::Ledger,
     order::Order,
 };
@@ -100,8 +101,13 @@ impl Pass {
     }
 
     fn within(scope: Scope, due: usize, commands: &[CommandMessage]) -> Self {
+        Self::of_what_is(Kept::ALL, scope, due, commands)
+    }
+
+    fn of_what_is(kept: Kept, scope: Scope, due: usize, commands: &[CommandMessage]) -> Self {
         let (scope, accepted) = (Box::leak(Box::new(scope)), i64::try_from(due).ok());
-        let mut ledger = Ledger::new(0, scope, true, Order::new([accepted; 2], true));
+        let order = Order::new([accepted; 2], kept.lanes == [true; 2]);
+        let mut ledger = Ledger::new(0, scope, kept, order);
         for (offset, wish) in (0..).zip(commands) {
             let appended = Timestamp(offset);
             let asked = Asked {
@@ -171,6 +177,40 @@ fn a_command_without_a_decision_is_found_once_it_had_to_be_decided() {
     let pass = |due| Pass::once_decided(due, &commands).event(REGISTER, 1, registered());
     assert_eq!(pass(1).broken(), []);
     assert_eq!(pass(2).broken(), [Rule::OneDecision]);
+}
+
+#[test]
+fn a_decision_that_may_have_expired_is_not_missed() {
+    let again = CommandId(domain::id::derive(&["sent", "again"]));
+    let missed = |since, command| {
+        let kept = Kept { decisions: Timestamp(since), ..Kept::ALL };
+        let commands = [register(), reprice(command, 10)];
+        let pass = Pass::of_what_is(kept, Scope::default(), 2, &commands);
+        pass.event(REGISTER, 1, registered()).broken()
+    };
+    assert_eq!(missed(2, REPRICE), []);
+    assert_eq!(missed(1, REPRICE), [Rule::OneDecision]);
+    // Its first copy may have been decided before.
+    assert_eq!(missed(1, again), []);
+    assert_eq!(missed(0, again), [Rule::OneDecision]);
+}
+
+#[test]
+fn a_command_that_has_expired_is_not_missed() {
+    let strange = |first, lanes| {
+        let kept = Kept { lanes, ..Kept::ALL };
+        let pass = Pass::of_what_is(kept, Scope::default(), 1, &[register()]);
+        let decided = |pass: Pass, id| pass.refused(id, Verdict::Unchanged, 1);
+        let pass = if first { decided(pass, REPRICE) } else { pass };
+        let pass = decided(pass, REGISTER);
+        let pass = if first { pass } else { decided(pass, REPRICE) };
+        pass.broken().contains(&Rule::OneDecision)
+    };
+    // Behind a command that is kept, those of its lane are kept, and those of the other may not be.
+    assert!(strange(true, [true; 2]));
+    assert!(!strange(true, [false, true]));
+    assert!(strange(false, [false, true]));
+    assert!(!strange(false, [true, false]));
 }
 
 #[test]

@@ -105,3 +105,24 @@ pub async fn page(
     let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |row| Cursor { registered_at: row.registered_at, id: row.id }))
 }
+
+/// How many products a brand has in `mall`, and how many of them come no later than `upto`; for
+/// processes, never for a request.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub(crate) async fn count_of_brand(
+    db: impl MySqlExecutor<'_>,
+    tables: &Tables,
+    mall: &MallId,
+    brand: BrandId,
+    upto: Option<Cursor>,
+) -> Result<(u64, u64), Error> {
+    let (table, upto) = (tables.table(Products::NAME)?.to_string(), upto.unwrap_or(Cursor::START));
+    let mut query = QueryBuilder::new("SELECT COUNT(*), COUNT(CASE WHEN (registered_at, id) <= (");
+    query.push_bind(upto.registered_at.0).push(", ").push_bind(upto.id.0.as_bytes().to_vec());
+    query.push(") THEN 1 END) FROM ").push(table).push(" WHERE mall = ").push_bind(mall.as_str());
+    query.push(" AND brand_id = ").push_bind(brand.0.as_bytes().to_vec());
+    let (all, passed): (i64, i64) = query.build_query_as().fetch_one(db).await?;
+    Ok((all.unsigned_abs(), passed.unsigned_abs()))
+}

@@ -2,10 +2,18 @@
 //! slices, and how far they have come is kept where the checkpoints are.
 
 use domain::{BrandId, MallId};
+use schemas::topic::PARTITIONS;
+use serde::Serialize;
 use sqlx::{MySqlConnection, MySqlExecutor, QueryBuilder};
+use uuid::Uuid;
 
 use super::{Versioned, reading};
-use crate::{Pool, Tables, column::Columns, error::Error, products::Cursor};
+use crate::{
+    Pool, Tables,
+    column::Columns,
+    error::Error,
+    products::{Cursor, count_of_brand},
+};
 
 /// A brand whose name is new, and the offset of the event that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +82,45 @@ pub async fn count(db: impl MySqlExecutor<'_>, version: i32) -> Result<u64, Erro
     let text = "SELECT COUNT(*) FROM search_fan_outs WHERE version = ?";
     let count: i64 = sqlx::query_scalar(text).bind(version).fetch_one(db).await?;
     Ok(count.unsigned_abs())
+}
+
+/// How far a fan-out has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Following {
+    /// The brand.
+    pub brand_id: BrandId,
+    /// Its mall.
+    pub mall: MallId,
+    /// What it is called now; none where that is not known.
+    pub name: Option<String>,
+    /// The partition of the brand's events.
+    pub partition: i32,
+    /// The event that began it.
+    pub since: i64,
+    /// How many documents have followed.
+    pub done: u64,
+    /// How many products the brand has.
+    pub products: u64,
+}
+
+/// How far those of an index version have come that are not done, the oldest ones where they are
+/// many.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn following(db: &Pool, tables: &Tables, version: i32) -> Result<Vec<Following>, Error> {
+    let open = open(db, version, 0..PARTITIONS).await?;
+    let brands: Vec<Uuid> = open.iter().map(|fan_out| fan_out.brand.0).collect();
+    let mut connection = db.acquire().await?;
+    let mut names = reading::brand_names(&mut connection, tables, &brands).await?;
+    let mut all = vec![];
+    for FanOut { partition, brand: brand_id, mall, since, after, .. } in open {
+        let counted = count_of_brand(&mut *connection, tables, &mall, brand_id, after);
+        let (products, done) = counted.await?;
+        let name = names.remove(&(mall.clone(), brand_id));
+        all.push(Following { brand_id, mall, name, partition, since, done, products });
+    }
+    Ok(all)
 }
 
 /// Whether documents may still lack an event of `partition` up to `offset` that was passed.

@@ -52,8 +52,8 @@ pub struct Question {
     pub tree: Arc<Tree>,
     /// The categories of which a product stands in one; none asked for: all.
     pub categories: Option<Vec<CategoryId>>,
-    /// The brands of which a product has one; empty: all.
-    pub brands: Vec<BrandId>,
+    /// The brands of which a product has one; none asked for: all.
+    pub brands: Option<Vec<BrandId>>,
     /// The lowest list price in minor units.
     pub price_from: Option<i64>,
     /// The highest.
@@ -98,7 +98,7 @@ impl Question {
             synonyms: Synonyms::default(),
             tree: Arc::default(),
             categories: None,
-            brands: vec![],
+            brands: None,
             price_from: None,
             price_to: None,
             sale_state: None,
@@ -152,8 +152,8 @@ impl Question {
         if let Some(categories) = &self.categories {
             narrowed.push((Facet::Category, json!({ "terms": { "category_ids": categories } })));
         }
-        if !self.brands.is_empty() {
-            narrowed.push((Facet::Brand, json!({ "terms": { "brand_id": self.brands } })));
+        if let Some(brands) = &self.brands {
+            narrowed.push((Facet::Brand, json!({ "terms": { "brand_id": brands } })));
         }
         if self.price_from.is_some() || self.price_to.is_some() {
             let range = json!({ "gte": self.price_from, "lte": self.price_to });

@@ -154,8 +154,9 @@ fn messages(told: &[Told], codec: &Codec) -> Map<String, Value> {
 
 fn message(topic: &Topic, name: &str, schema: &Value, told: &[&Told], codec: &Codec) -> Value {
     let example = |told: &&Told| {
+        let text = |value: &[u8]| json!(String::from_utf8_lossy(value));
         let headers: Map<String, Value> =
-            told.headers.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+            told.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let mut example = json!({"payload": told.body.to_json()});
         if !headers.is_empty() {
             example["headers"] = headers.into();

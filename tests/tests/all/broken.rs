@@ -18,7 +18,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-use crate::{verify::finds_nothing, world::World};
+use crate::{expired, verify::finds_nothing, world::World};
 
 const SOON: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = schemas::topic::PARTITIONS;
@@ -196,7 +196,8 @@ impl Scene {
             Ok((later > now + 1).then_some(()))
         })
         .await?;
-        let (id, _) = world.client.register(&samples::vacuum()).await?;
+        let whole = |at| at != expired::PARTITION;
+        let (id, _) = expired::product(&world.client, whole, &samples::vacuum()).await?;
         let partition = partition_of(&id, PARTITIONS);
         let scene = Self { forger: forger(world)?, since, id, partition };
         scene.wish(world, false).await?;

@@ -67,7 +67,7 @@ fn has(items: &[Value], id: &str) -> bool {
 
 pub(crate) async fn what_is_retired_is_not_listed(world: &mut World) -> Result<()> {
     let (client, front) = (&world.client, storefront(world));
-    let Leftovers { partner, brands, categories, token, .. } = Leftovers::of(client).await?;
+    let Leftovers { partner, brands, categories, products, token } = Leftovers::of(client).await?;
     for (path, [kept, gone]) in [("/brands", &brands), ("/categories", &categories)] {
         let (seen, known) = (all(&front, path, &token).await?, all(client, path, &token).await?);
         ensure!(has(&seen, kept) && !has(&seen, gone), "{path}: a storefront sees {seen:?}");
@@ -90,6 +90,19 @@ pub(crate) async fn what_is_retired_is_not_listed(world: &mut World) -> Result<(
             ensure!([400, 404].contains(&refused.status), "{path}: {refused:?}");
         }
     }
+    // A brand that is retired chooses nothing, as one does that nobody knows.
+    let nobody = Uuid::now_v7().to_string();
+    for (path, items) in [("/products", "items"), ("/search", "hits")] {
+        for (id, [mine, theirs]) in [(&brands[0], [1, 1]), (&brands[1], [1, 0]), (&nobody, [0, 0])]
+        {
+            let path = format!("{path}?brand_id={id}");
+            let known = ids(&client.see(&path, &token).await?, items)?;
+            let seen = ids(&front.see(&path, &token).await?, items)?;
+            ensure!([known.len(), seen.len()] == [mine, theirs], "{path}: {known:?}, {seen:?}");
+        }
+    }
+    let both = format!("/search?brand_id={}", brands.join(","));
+    ensure!(ids(&front.see(&both, &token).await?, "hits")? == products[..1]);
     let why = json!({"reason": "unpaid fees"});
     let answer = post(client, &format!("/partners/{partner}/suspend"), why).await?.expect(200)?;
     let token = answer.header("consistency-token")?;
@@ -100,16 +113,16 @@ pub(crate) async fn what_is_retired_is_not_listed(world: &mut World) -> Result<(
 
 pub(crate) async fn a_product_tells_a_buyer_no_more_than_is_sold(world: &mut World) -> Result<()> {
     let (client, front) = (&world.client, storefront(world));
-    let Leftovers { brands, categories, products, token, .. } = Leftovers::of(client).await?;
-    for (id, brand) in products.iter().zip([json!(brands[0]), Value::Null]) {
+    let Leftovers { partner, brands, categories, products, token } = Leftovers::of(client).await?;
+    for (at, brand) in [json!(brands[0]), Value::Null].into_iter().enumerate() {
+        let (id, listed) = (&products[at], format!("/items/{at}"));
         let own = client.see(&format!("/products/{id}"), &token).await?;
         ensure!(own.body["skus"].as_array().is_some_and(|skus| skus.len() == 2), "{own:?}");
         ensure!(own.body["external_id"].is_string() && own.body["brand_id"].is_string());
-        let listing = format!("/products?brand_id={}", own.text("/brand_id")?);
         for (path, pointer) in [
             (format!("/products/{id}"), ""),
             (format!("/products?ids={id}"), "/items/0"),
-            (listing, "/items/0"),
+            (format!("/products?partner_id={partner}"), &listed),
         ] {
             let answer = front.see(&path, &token).await?;
             let seen = answer.body.pointer(pointer).with_context(|| format!("{answer:?}"))?;

@@ -46,19 +46,35 @@ pub(crate) async fn a_broken_record_is_shown_and_dropped(world: &mut World) -> R
         offset: -1,
         key: key.clone().into_bytes(),
         payload: b"no frame\xff".to_vec(),
-        headers: vec![("from".to_owned(), b"a stranger".to_vec())],
+        headers: vec![
+            ("from".to_owned(), b"a stranger".to_vec()),
+            ("mark".to_owned(), b"\xff\0no text".to_vec()),
+            ("from".to_owned(), b"and another".to_vec()),
+        ],
     };
-    Forger::new(world.stack.address("JANGBU_KAFKA")?).write(&broken)?;
+    let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
+    forger.write(&broken)?;
     let place = place_of(world, &key).await?;
     let letter = listed(world, &key, false)?.pop().context("gone")?;
     ensure!(letter["source"]["topic"] == CATALOG.bulk.name, "{letter}");
     ensure!(letter["error"].as_str().is_some_and(|error| error.contains("framed")), "{letter}");
 
     let (_, page) = letters(world, &["show", &place])?;
-    for part in ["from: a stranger", "6e 6f 20 66 72 61 6d 65 ff", "no frame.", &key] {
+    for part in [
+        "from: a stranger",
+        "mark: 0xff006e6f2074657874",
+        "6e 6f 20 66 72 61 6d 65 ff",
+        "no frame.",
+        &key,
+    ] {
         ensure!(page.contains(part), "{part} is not in {page}");
     }
     ensure!(!page.contains("dead-letter-"), "not a header of the record: {page}");
+    let (_, whole) = letters(world, &["show", &place, "--json"])?;
+    let headers = serde_json::from_str::<Value>(&whole)?["headers"].take();
+    let [first, mark, second] = [&headers[0], &headers[1], &headers[2]];
+    ensure!(first["value"] == "a stranger" && second["value"] == "and another", "{whole}");
+    ensure!(mark["name"] == "mark" && mark["bytes"] == "ff006e6f2074657874", "{whole}");
     let (well, refused) = letters(world, &["resend", &place, "--by", "kim"])?;
     ensure!(!well && refused.contains("--force"), "{refused}");
     let (well, nameless) = letters(world, &["drop", &place, "--by", " "])?;
@@ -78,6 +94,8 @@ pub(crate) async fn a_broken_record_is_shown_and_dropped(world: &mut World) -> R
     ensure!(well, "{sent}");
     let second = place_of(world, &key).await?;
     ensure!(second != place);
+    let copies = forger.records(CATALOG.bulk.name, broken.partition, &key)?;
+    ensure!(copies.len() == 2 && copies[1].headers == broken.headers, "{copies:?}");
     let (well, dropped) = letters(world, &["drop", &second, "--by", "kim"])?;
     ensure!(well, "{dropped}");
     let (well, unknown) = letters(world, &["show", "0.99999999"])?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Client, Role, samples, until};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -33,6 +33,13 @@ pub(crate) async fn a_renamed_brand_reaches_all_its_products(world: &mut World) 
     let token = rename(&client, &brand, &third).await?;
     let (_, status) = world.fleet.jangbu(&["status"])?;
     ensure!(status.contains("fan-outs: 1"), "{status}");
+    let told = format!("({brand} of demo): ");
+    ensure!(status.contains(&told) && status.contains(" of 600 products, since"), "{status}");
+    let (_, status) = world.fleet.jangbu(&["status", "--json"])?;
+    let following = serde_json::from_str::<Value>(&status)?["following"].take();
+    ensure!(following[0]["brand_id"] == *brand && following[0]["products"] == PRODUCTS, "{status}");
+    let done = following[0]["done"].as_u64().context("not told")?;
+    ensure!((1..600).contains(&done) && following.as_array().is_some_and(|all| all.len() == 1));
     let early = client.search(&third).seeing(&token).send().await?.expect(503)?;
     ensure!(early.text("/code")? == "NOT_YET_VISIBLE", "{early:?}");
 

@@ -20,6 +20,7 @@ mod dead_letters;
 mod described;
 mod engine;
 mod evolution;
+mod expired;
 mod fan_out;
 mod faults;
 mod foreign;
@@ -155,14 +156,18 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
         trial!(on_servers verify::nothing_is_found_while_others_write),
+        trial!(on_servers verify::nothing_is_found_where_a_quiet_shop_wakes),
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers foreign::strangers_decode_every_event),
     ]
 }
 
-/// What is broken in a store is mended again; in the log it stays, so these come last.
+/// What is broken in a store is mended again; in the log it stays, so these come last, behind those
+/// that only let the log forget.
 fn of_what_is_broken() -> Vec<Trial> {
     vec![
+        trial!(on_servers expired::decisions_without_events_are_not_missed),
+        trial!(on_servers expired::commands_of_one_lane_are_not_missed),
         trial!(on_servers broken::a_changed_state_is_found),
         trial!(on_servers broken::a_changed_row_is_found),
         trial!(on_servers broken::a_missing_row_is_found),

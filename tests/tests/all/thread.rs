@@ -107,7 +107,14 @@ pub(crate) async fn who_does_not_wait_is_told_where_to_ask(world: &mut World) ->
     let unknown = "/commands/0190d5a2-7e1c-7cc0-9b3e-0c8f3f4f9a10";
     client.get(unknown).send().await?.expect(404)?;
     client.get(&format!("{unknown}?at=0.99999999")).send().await?.expect(404)?;
-    Ok(())
+    // Another command stands there.
+    let (_, at) = location.split_once('?').context("no position")?;
+    until("what was never there is known to be nowhere", SOON, async || {
+        let answer = client.get(&format!("{unknown}?{at}")).send().await?;
+        ensure!([202, 404].contains(&answer.status), "{answer:?}");
+        Ok((answer.status == 404).then_some(()))
+    })
+    .await
 }
 
 pub(crate) async fn a_mall_never_sees_another(world: &mut World) -> Result<()> {
