@@ -118,7 +118,8 @@ async fn tables(connection: &mut MySqlConnection) -> Result<Vec<String>> {
 }
 
 async fn end_sessions(connection: &mut MySqlConnection) -> Result<()> {
-    let all = "SELECT id FROM information_schema.processlist WHERE user = 'app'";
+    let all = "SELECT processlist_id FROM performance_schema.threads \
+               WHERE processlist_user = 'app'";
     for row in connection.fetch_all(all).await? {
         let id: u64 = row.try_get(0)?;
         // It may have ended meanwhile.
