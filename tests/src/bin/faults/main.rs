@@ -8,7 +8,7 @@
 
 use std::{env, time::Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use tests::{
     Fleet, Role, Stack,
     lab::{FAULTS, Fault, Lab, Row},
@@ -41,10 +41,9 @@ async fn main() -> Result<()> {
     let between = number("JANGBU_FAULTS_BETWEEN")?.unwrap_or(BETWEEN);
     println!("seed {seed}, {WRITERS} writers, {between} commands between two faults");
     let mut run = Run { seed, between, begin: Instant::now(), rows: vec![] };
-    let outcome = tokio::select! {
-        outcome = run.on_each_stack(&faults) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(interrupted()),
-    };
+    // A task of its own, since whoever starts a server waits for that alone.
+    tokio::spawn(end_when_interrupted());
+    let outcome = run.on_each_stack(&faults).await;
     println!("\n{}", Row::table(&run.rows));
     for row in run.rows.iter().filter(|row| !row.is_clean()) {
         println!("{}: {:?}", row.fault, row.judged);
@@ -97,10 +96,14 @@ impl Run {
     }
 }
 
-fn interrupted() -> anyhow::Error {
-    let running = STACKS.map(Stack::found).into_iter().filter(Stack::is_up);
-    running.for_each(|stack| drop(stack.clean()));
-    anyhow!("interrupted")
+async fn end_when_interrupted() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        println!("interrupted");
+        for stack in STACKS.map(Stack::found).iter().filter(|stack| stack.is_up()) {
+            drop(Fleet::end_leftovers(&stack.addresses).and_then(|()| stack.clean()));
+        }
+        std::process::exit(130);
+    }
 }
 
 fn number(variable: &str) -> Result<Option<u64>> {
