@@ -35,7 +35,7 @@ pub const USAGE: Usage = Usage {
         Flag { name: "mall", value: Some("MALL"), meaning: "Whose; default demo." },
         Flag { name: "key", value: Some("KEY"), meaning: "The mall's key (JANGBU_KEY)." },
         Flag { name: "currency", value: Some("CODE"), meaning: "Of a CSV's prices; default USD." },
-        Flag { name: "observed-at", value: Some("TIME"), meaning: "Of a CSV; its last change." },
+        Flag { name: "observed-at", value: Some("TIME"), meaning: "When a CSV was so." },
         Flag { name: "patience", value: Some("SECONDS"), meaning: "Without progress; 600." },
     ],
 };

@@ -156,6 +156,13 @@ impl Report {
         if self.refused > 0 {
             writeln!(stdout(), "refused rows: {}", self.path.display())?;
         }
+        if self.repeated > 0 {
+            writeln!(
+                stdout(),
+                "what was decided before is not done again, whatever happened since; rows of a CSV \
+                 are news again by a later --observed-at, or when the file is touched"
+            )?;
+        }
         if !self.left_out.is_empty() {
             let counted = self.left_out.iter().map(|(what, rows)| format!("{what} ({rows} rows)"));
             let counted = counted.collect::<Vec<_>>().join(", ");

@@ -82,6 +82,7 @@ async fn stay(fleet: &mut Fleet, stack: &Stack) -> Result<()> {
             println!("\nCtrl-C ends it.");
             std::future::pending::<()>().await;
         }
+        println!("\nNobody sits at a terminal, or DEMO_EXIT is set: it ends here.");
         Ok(())
     };
     tokio::select! {

@@ -19,6 +19,7 @@ use tests::{
 const MALL: &str = "demo";
 const GENERATED: &str = "20000";
 const PATIENCE: Duration = Duration::from_secs(300);
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
 
 /// Sells, and tells what happened; `settings` are those of the processes.
 pub(crate) async fn show(client: Client, settings: &Settings) -> Result<()> {
@@ -41,8 +42,10 @@ pub(crate) async fn show(client: Client, settings: &Settings) -> Result<()> {
 async fn import(file: &Path, settings: &Settings) -> Result<()> {
     let file = file.to_str().context("a path that is no text")?;
     let at = settings.get("JANGBU_HTTP").context("no JANGBU_HTTP")?;
-    let (api, shown) = (format!("http://{at}"), Path::new(file).file_name().unwrap_or_default());
-    println!("  jangbu import {} --currency KRW", shown.display());
+    let (api, here) = (format!("http://{at}"), root().canonicalize()?);
+    let absolute = Path::new(file).canonicalize()?;
+    let shown = absolute.strip_prefix(here).unwrap_or(&absolute);
+    println!("  jangbu import {} --key demo-key --currency KRW", shown.display());
     let arguments =
         ["import", file, "--api", &api, "--mall", MALL, "--key", "demo-key", "--currency", "KRW"];
     process::watch("jangbu", &arguments, settings).await
@@ -51,14 +54,19 @@ async fn import(file: &Path, settings: &Settings) -> Result<()> {
 /// Waits until every read model and the search have all of the log; answers what `status` tells
 /// then.
 async fn until_shown(settings: &Settings) -> Result<String> {
-    let begin = Instant::now();
+    let (begin, mut told_at) = (Instant::now(), Instant::now());
     until("everything is shown", PATIENCE, async || {
         let (_, told) = process::run("jangbu", &["status", "--json"], settings)?;
         let status: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
         let readers = status["readers"].as_array().context("no readers")?.iter();
-        let mut partitions = readers.flat_map(|r| r["partitions"].as_array().into_iter().flatten());
+        let partitions = readers.flat_map(|r| r["partitions"].as_array().into_iter().flatten());
+        let behind: Vec<_> = partitions.filter_map(|at| at["behind"].as_u64()).collect();
+        if told_at.elapsed() > NOW_AND_THEN {
+            told_at = Instant::now();
+            println!("read models and search: {} records to go", behind.iter().sum::<u64>());
+        }
         // Names of brands follow what was indexed before them.
-        let is_shown = partitions.all(|at| at["behind"] == 0) && status["fan_outs"] == 0;
+        let is_shown = behind.iter().all(|records| *records == 0) && status["fan_outs"] == 0;
         Ok(is_shown.then_some(()))
     })
     .await?;
