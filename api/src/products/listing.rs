@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    BrandId, PartnerId, ProductId,
+    BrandId, MallId, PartnerId, ProductId,
     product::{Approval, SaleState},
 };
 use projections::products::{self, Cursor, Filter, ProductRow};
@@ -48,6 +48,22 @@ pub(super) struct PageQuery {
     displayed: Option<bool>,
     /// These only, in this order: up to 100 ids with commas, and nothing else beside them.
     ids: Option<String>,
+    /// These only, by the numbers that their seller gave them: up to 100 with commas, and nothing
+    /// else beside them but `partner_id`, which says whose; without it, the mall's own.
+    external_ids: Option<String>,
+}
+
+impl PageQuery {
+    /// The products that are asked for one by one, where they are.
+    fn named(&self, mall: &MallId) -> Result<Option<Vec<ProductId>>, ApiError> {
+        if let Some(ids) = &self.ids {
+            return Ok(Some(list("ids", ids, MOST_IDS)?));
+        }
+        let Some(numbers) = &self.external_ids else { return Ok(None) };
+        let numbers: Vec<String> = list("external_ids", numbers, MOST_IDS)?;
+        let of = |number: &String| ProductId::of(mall, self.partner_id, number);
+        Ok(Some(numbers.iter().map(of).collect()))
+    }
 }
 
 /// Some products, in the order of their registration, or in that of the ids.
@@ -97,12 +113,15 @@ pub(super) async fn page(
         displayed: query.displayed,
         on_sale: None,
     };
-    if let Some(ids) = query.ids {
-        if filter != Filter::default() || after.is_some() || query.limit.is_some() {
-            let why = "`ids` says which products; leave `limit`, `after` and filters out";
+    if let Some(named) = query.named(&visitor.mall)? {
+        let whose = if query.ids.is_some() { None } else { query.partner_id };
+        let alone = Filter { partner: whose, ..Filter::default() };
+        let both = query.ids.is_some() && query.external_ids.is_some();
+        if both || filter != alone || after.is_some() || query.limit.is_some() {
+            let why = "`ids` or `external_ids` says which products; leave out what else chooses";
             return Err(ApiError::MalformedRequest(why.to_owned()));
         }
-        return many(&app, &visitor, list("ids", &ids, MOST_IDS)?, wanted).await;
+        return many(&app, &visitor, named, wanted).await;
     }
     let filter = Filter { on_sale: visitor.on_sale(), ..filter };
     let tables = live_in(&app, visitor.reads(), wanted).await?;

@@ -102,7 +102,13 @@ pub(crate) async fn a_suspended_partner_is_gone_at_once_and_back(world: &mut Wor
     let mut product = samples::plain("놋그릇");
     product["partner_id"] = json!(partner);
     product["brand_id"] = json!(brand);
-    let (id, _) = client.register(&product).await?;
+    let (id, token) = client.register(&product).await?;
+    let number = product["external_id"].as_str().context("no number")?;
+    let by_number = format!("/products?external_ids={number}");
+    let of_partner = client.see(&format!("{by_number}&partner_id={partner}"), &token).await?;
+    ensure!(of_partner.text("/items/0/id")? == id, "{of_partner:?}");
+    let of_mall = client.see(&by_number, &token).await?;
+    ensure!(of_mall.body["items"] == json!([]), "a number belongs to its seller: {of_mall:?}");
     for change in ["request-approval", "approve"] {
         post(client, &format!("/products/{id}/{change}"), json!({})).await?;
     }
@@ -206,6 +212,7 @@ pub(crate) async fn a_question_that_cannot_be_answered_says_why(world: &mut Worl
         ("/products?displayed=perhaps".to_owned(), "displayed"),
         ("/products?ids=7".to_owned(), "`ids`"),
         (format!("/products?ids={nobody}&limit=3"), "`ids`"),
+        ("/products?external_ids=7&displayed=true".to_owned(), "`external_ids`"),
         ("/products?colour=red".to_owned(), "colour"),
         ("/search?q=x&sort=best".to_owned(), "`sort`"),
         ("/search?sort=relevance".to_owned(), "`q`"),
