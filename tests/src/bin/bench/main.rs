@@ -5,6 +5,8 @@
 mod commands;
 mod figures;
 mod imports;
+mod open_loop;
+mod overload;
 mod raw;
 mod rows;
 mod searchable;
@@ -15,7 +17,7 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 5] = ["commands", "steady", "searchable", "imports", "rows"];
+const CASES: [&str; 6] = ["commands", "steady", "searchable", "imports", "overload", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -52,6 +54,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("imports") {
         imports::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("overload") {
+        overload::measure(&mut fleet).await?;
     }
     if is_wanted("rows") {
         rows::measure(stack, &mut fleet).await?;
