@@ -8,10 +8,11 @@ use std::{
 
 /// How long a partition with undecided commands may be silent before it is taken for one without
 /// an owner.
-const SILENCE: Duration = Duration::from_millis(250);
+const SILENCE: Duration = Duration::from_millis(400);
 /// What may come in meanwhile, as a share of what was decided in the same time before: a little
-/// more, since arrivals are not even.
+/// more, since arrivals are not even; and little where more was asked for already.
 const LEEWAY: f64 = 1.25;
+const LEEWAY_UNDER_PRESSURE: f64 = 0.25;
 /// What may come in a second where nothing is known of before.
 const UNKNOWN: f64 = 50.0;
 /// The share of an owner's decisions by which the backlog of its absence must shrink.
@@ -34,6 +35,8 @@ struct Partition {
     waived: f64,
     /// When it last decided something, or began to have something to decide.
     heard: Instant,
+    /// What may come in from then on, as a share of what is decided.
+    leeway: f64,
     /// Decisions since the last turn, and in a second while it had an owner.
     decided: usize,
     rate: f64,
@@ -47,6 +50,7 @@ impl Backlog {
             decided_to: -1,
             waived: 0.0,
             heard: now,
+            leeway: LEEWAY,
             decided: 0,
             rate: 0.0,
         };
@@ -59,14 +63,21 @@ impl Backlog {
         }
     }
 
-    /// The command at `offset` is decided, and therefore all before it; true if the time that it
-    /// took tells something about the load.
-    pub(super) fn decided(&mut self, partition: i32, offset: i64, now: Instant) -> bool {
+    /// The command at `offset` is decided, and therefore all before it, while `pressed` says that
+    /// more is asked for than can be; true if the time that it took tells something about the load.
+    pub(super) fn decided(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        now: Instant,
+        pressed: bool,
+    ) -> bool {
         let Some(partition) = self.0.get_mut(&partition) else { return false };
         partition.waived = partition.allowance(now);
         let tells = partition.waived < 1.0;
         let left = partition.undecided.split_off(&(offset + 1));
         partition.worked_off(left, now);
+        partition.leeway = if pressed { LEEWAY_UNDER_PRESSURE } else { LEEWAY };
         partition.decided_to = partition.decided_to.max(offset);
         tells
     }
@@ -107,7 +118,7 @@ impl Partition {
             return self.waived;
         }
         let silence = now.saturating_duration_since(self.heard).as_secs_f64();
-        self.waived + LEEWAY * self.rate.max(UNKNOWN) * silence
+        self.waived + self.leeway * self.rate.max(UNKNOWN) * silence
     }
 
     fn worked_off(&mut self, left: BTreeMap<i64, Instant>, now: Instant) {

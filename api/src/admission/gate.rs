@@ -13,7 +13,7 @@ use super::{backlog::Backlog, fair::Fair, window::Window};
 const MOST: usize = 4096;
 /// How many requests wait to append.
 const WAITING: usize = 512;
-/// How long a mall counts as one that asks.
+/// How long a mall counts as one that asks, and a refusal as a sign that too much is asked for.
 const ASKING: Duration = Duration::from_secs(1);
 /// How often conclusions are drawn.
 const TURN: Duration = Duration::from_millis(100);
@@ -28,6 +28,8 @@ pub(super) struct Gate<T> {
     malls: HashMap<MallId, Mall>,
     waiting: Fair<T>,
     turned: Instant,
+    /// When somebody was refused last.
+    refused: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl<T> Gate<T> {
             malls: HashMap::new(),
             waiting: Fair::default(),
             turned: now,
+            refused: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl<T> Gate<T> {
             self.waiting.push(mall, waits);
             return Arrival::Waits;
         }
+        self.refused = Some(now);
         if malls == 1 { Arrival::Overloaded } else { Arrival::OverShare }
     }
 
@@ -120,7 +124,9 @@ impl<T> Gate<T> {
 
     /// It is decided, `took` after it was sent.
     pub(super) fn decided(&mut self, partition: i32, offset: i64, took: Duration, now: Instant) {
-        if self.backlog.decided(partition, offset, now) {
+        let pressed = |at| now.saturating_duration_since(at) < ASKING;
+        let pressed = self.refused.is_some_and(pressed);
+        if self.backlog.decided(partition, offset, now, pressed) {
             self.window.sample(took);
         }
     }

@@ -89,7 +89,7 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
             told.quiet[at][phase].add(self::accepted(answers)?.at(share));
         }
     }
-    told.quiet_refused.add(refused(&during).values().sum());
+    told.quiet_refused.add(float(during.iter().filter(|answer| answer.code.is_some()).count()));
     for (code, count) in refused(&flooded) {
         told.codes.entry(code).or_default().add(count);
     }
