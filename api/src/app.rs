@@ -16,8 +16,8 @@ use schemas::{CATALOG, Codec, OUTCOMES, Registry};
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi, quota::Quotas,
-    trees::Trees, waiters::Waiters,
+    admission::Admission, auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi,
+    quota::Quotas, reads::Reads, trees::Trees, waiters::Waiters,
 };
 
 /// How long requests under way may take to finish once the process was asked to stop.
@@ -34,6 +34,7 @@ pub(crate) struct App {
     pub trees: Trees,
     pub log: CommandLog,
     pub waiters: Waiters,
+    pub admission: Admission,
     pub streams: bulk::Streams,
     pub ends: Ends,
     pub lags: Lags,
@@ -54,6 +55,12 @@ impl FromRef<Shared> for Keys {
     }
 }
 
+impl FromRef<Shared> for Admission {
+    fn from_ref(app: &Shared) -> Self {
+        app.admission.clone()
+    }
+}
+
 impl FromRef<Shared> for Shapes {
     fn from_ref(app: &Shared) -> Self {
         app.shapes.clone()
@@ -70,6 +77,7 @@ pub const USAGE: Usage = Usage {
         "rate_limit",
         "reply_partition",
         "wait_ms",
+        "command_queue_ms",
         "read_wait_ms",
         "mysql_connections",
     ],
@@ -85,12 +93,14 @@ pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> a
     // The threads go on while requests finish: they would wait in vain for their outcomes.
     let (last, threads_end) = Shutdown::pair();
     let app = open(config, &kafka, telemetry, &shutdown, &threads_end).await?;
+    let keeping_time = tokio::spawn(app.admission.clone().keep_time(threads_end.clone()));
     let looking =
         app.lags.clone().watch(app.db.clone(), app.search.clone(), app.ends.clone(), threads_end);
     let looking = tokio::spawn(looking);
     let served = serve(config, app.clone(), &shutdown).await;
     last.stop();
     looking.await.context("looking at the lag")?;
+    keeping_time.await.context("keeping time")?;
     // Nothing is served any more, so this thread may block.
     app.log.flush(Duration::from_secs(3));
     served
@@ -119,6 +129,7 @@ async fn open(
         log: CommandLog::open(kafka, codec.clone())?,
         outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
         waiters,
+        admission: Admission::new(Duration::from_millis(config.command_queue_ms)),
         streams: bulk::Streams::default(),
         ends,
         lags: Lags::default(),
@@ -161,10 +172,11 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
             tracing::debug!(%error, "no TCP_NODELAY");
         }
     });
-    let keys = config.keys.iter().chain(config.storefront_keys.iter()).map(|(key, _)| key);
-    let quotas = Quotas::new(config.rate_limit, keys);
+    let keys = || config.keys.iter().chain(config.storefront_keys.iter());
+    let quotas = Quotas::new(config.rate_limit, keys().map(|(key, _)| key));
+    let reads = Reads::new(config.mysql_connections, keys());
     let stop = shutdown.clone();
-    let serving = axum::serve(listener, router(app, quotas))
+    let serving = axum::serve(listener, router(app, quotas, reads))
         .with_graceful_shutdown(async move { stop.wait().await });
     let overdue = async {
         shutdown.wait().await;
@@ -180,11 +192,11 @@ async fn serve(config: &Config, app: Shared, shutdown: &Shutdown) -> anyhow::Res
 }
 
 /// Everything that is served.
-fn router(app: Shared, quotas: Quotas) -> Router {
+fn router(app: Shared, quotas: Quotas, reads: Reads) -> Router {
     let (routes, api) = openapi::routes().split_for_parts();
     let patience = edge::Patience {
         read: app.read_wait + Duration::from_secs(6),
         command: app.wait + Duration::from_secs(20),
     };
-    edge::wrap(routes.with_state(app).merge(docs::router(&api)), patience, quotas)
+    edge::wrap(routes.with_state(app).merge(docs::router(&api)), patience, quotas, reads)
 }

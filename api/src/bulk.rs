@@ -8,6 +8,8 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use dashmap::DashMap;
+use domain::MallId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,8 +37,10 @@ pub(crate) const SHAPE: &str = "BulkCommand";
 const MOST_LINES: usize = 10_000;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
-/// How many such requests are answered at once: each holds its body in memory.
+/// How many such requests are answered at once, since each holds its body in memory; and how many
+/// of one mall, so that others find room.
 const AT_ONCE: usize = 4;
+const OF_ONE_MALL: usize = 2;
 
 /// The route.
 pub(crate) fn router() -> OpenApiRouter<Shared> {
@@ -44,18 +48,30 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 }
 
 /// The streams of commands under way.
-#[derive(Clone)]
-pub(crate) struct Streams(Arc<Semaphore>);
+pub(crate) struct Streams {
+    all: Arc<Semaphore>,
+    malls: DashMap<MallId, Arc<Semaphore>>,
+}
+
+/// The place of one of them, given back when dropped.
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_mall: OwnedSemaphorePermit,
+}
 
 impl Default for Streams {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self { all: Arc::new(Semaphore::new(AT_ONCE)), malls: DashMap::new() }
     }
 }
 
 impl Streams {
-    fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.0.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)
+    fn enter(&self, mall: &MallId) -> Result<Place, ApiError> {
+        let new = || Arc::new(Semaphore::new(OF_ONE_MALL));
+        let mall = self.malls.entry(mall.clone()).or_insert_with(new).clone();
+        let of_mall = mall.try_acquire_owned().map_err(|_| ApiError::OverShare)?;
+        let of_all = self.all.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+        Ok(Place { _of_all: of_all, _of_mall: of_mall })
     }
 }
 
@@ -175,7 +191,7 @@ async fn send_commands(
     if !body::is_ndjson(&headers) {
         return Err(ApiError::NoStream);
     }
-    let place = app.streams.enter()?;
+    let place = app.streams.enter(&caller.mall)?;
     let bytes = body::read(body, MOST_BYTES).await?;
     if bytes.iter().filter(|byte| **byte == b'\n').take(MOST_LINES + 1).count() > MOST_LINES {
         return Err(ApiError::TooManyLines(MOST_LINES));
@@ -183,4 +199,22 @@ async fn send_commands(
     let asked = stream::Asked { caller, call, wait: !responds_async(&headers) };
     let answers = stream::answers(app, asked, bytes, place);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], answers).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mall_leaves_room_for_others() {
+        let streams = Streams::default();
+        let [busy, other] = ["busy", "other"].map(|mall| mall.parse().unwrap());
+        let places = [(); OF_ONE_MALL].map(|()| streams.enter(&busy).unwrap());
+        assert!(matches!(streams.enter(&busy), Err(ApiError::OverShare)));
+        let others = [(); AT_ONCE - OF_ONE_MALL].map(|()| streams.enter(&other).unwrap());
+        let third = "third".parse().unwrap();
+        assert!(matches!(streams.enter(&third), Err(ApiError::Overloaded)));
+        drop((places, others));
+        assert!(streams.enter(&busy).is_ok());
+    }
 }

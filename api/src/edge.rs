@@ -26,6 +26,7 @@ use crate::{
     headers::{Call, REQUEST_ID, TRACEPARENT},
     problem::ApiError,
     quota::Quotas,
+    reads::Reads,
     unread::Unread,
 };
 
@@ -43,8 +44,8 @@ pub(crate) struct Patience {
 }
 
 /// Wraps every route, and the answers for paths and methods that there are not.
-pub(crate) fn wrap(router: Router, patience: Patience, quotas: Quotas) -> Router {
-    let edge = Edge { patience, quotas, under_way: UnderWay::default() };
+pub(crate) fn wrap(router: Router, patience: Patience, quotas: Quotas, reads: Reads) -> Router {
+    let edge = Edge { patience, quotas, reads, under_way: UnderWay::default() };
     router
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -56,6 +57,7 @@ pub(crate) fn wrap(router: Router, patience: Patience, quotas: Quotas) -> Router
 struct Edge {
     patience: Patience,
     quotas: Quotas,
+    reads: Reads,
     under_way: UnderWay,
 }
 
@@ -96,7 +98,8 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
             let span = tracing::info_span!("request", request_id = %call.correlation, trace);
             let reads = request.method().is_safe();
             let patience = if reads { edge.patience.read } else { edge.patience.command };
-            let answer = tokio::time::timeout(patience, answer(request, next)).instrument(span);
+            let answer = answer(&edge.reads, request, next);
+            let answer = tokio::time::timeout(patience, answer).instrument(span);
             answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
         }
     };
@@ -115,7 +118,12 @@ async fn refuse(request: Request) -> Response {
 }
 
 /// Most requests have no body, or are read to its end; the others are rid of it here.
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(reads: &Reads, request: Request, next: Next) -> Response {
+    let _read = match request.method().is_safe().then(|| reads.enter(request.headers())) {
+        Some(Err(refused)) => return refused.into_response(),
+        Some(Ok(read)) => read,
+        None => None,
+    };
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
@@ -184,7 +192,8 @@ mod tests {
             .route("/panics", get(async || -> &'static str { panic!("a test") }))
             .route("/hangs", get(std::future::pending::<&'static str>));
         let quotas = Quotas::new(2, ["busy"].into_iter());
-        let router = wrap(router, Patience { read: soon, command: soon }, quotas);
+        let reads = Reads::new(1, std::iter::empty());
+        let router = wrap(router, Patience { read: soon, command: soon }, quotas, reads);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, router).into_future());

@@ -149,6 +149,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ),
     ("OVERLOADED", "Too many requests are under way.", "Ask again after Retry-After."),
     (
+        "OVER_SHARE",
+        "The mall has more under way than its share while others ask too.",
+        "Ask again after Retry-After; spread the requests, or send a stream of commands.",
+    ),
+    (
         "PARTNER_ALREADY_REGISTERED",
         "The partner's number is taken.",
         "Use that partner, or another external_id.",

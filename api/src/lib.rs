@@ -1,5 +1,6 @@
 //! The HTTP interface: thin routes over commands and read models. No rule of the shop lives here.
 
+mod admission;
 mod app;
 mod auth;
 mod body;
@@ -18,6 +19,7 @@ mod openapi;
 mod problem;
 mod products;
 mod quota;
+mod reads;
 mod request;
 mod route;
 mod search;

@@ -160,7 +160,7 @@ impl IntoResponses for CommandProblems {
             ("413", "The body is too long."),
             ("415", "The body is not declared as JSON."),
             ("422", "The body has faults, all named in `errors`; or its key was used before."),
-            ("429", "The key sends more than it may; Retry-After says when to go on."),
+            ("429", "The key or its mall sends more than it may; Retry-After says when to go on."),
             ("503", "The log does not answer, or the server is busy; try again."),
         ])
     }
@@ -176,7 +176,7 @@ impl IntoResponses for ReadProblems {
             ("401", "No key, or one that is nobody's."),
             ("403", "The key is not for this mall, or a storefront's."),
             ("404", "There is no such thing in this mall."),
-            ("429", "The key sends more than it may; Retry-After says when to go on."),
+            ("429", "The key or its mall sends more than it may; Retry-After says when to go on."),
             ("503", "Not visible yet, or the read model does not answer; try again."),
         ])
     }

@@ -111,6 +111,9 @@ pub(crate) enum ApiError {
     /// The key has sent more requests than it may.
     #[error("the key sends more requests than it may; wait as Retry-After says")]
     RateLimited,
+    /// The mall has more under way than its share.
+    #[error("the mall has more under way than its share of what can be done; ask again")]
+    OverShare,
     /// Too many requests are under way.
     #[error("too many requests are under way; ask again")]
     Overloaded,
@@ -212,6 +215,7 @@ own_codes! {
     ApiError::ReadModelUnavailable(_) => SERVICE_UNAVAILABLE "READ_MODEL_UNAVAILABLE",
     ApiError::SearchUnavailable(_) => SERVICE_UNAVAILABLE "SEARCH_UNAVAILABLE",
     ApiError::RateLimited => TOO_MANY_REQUESTS "RATE_LIMITED",
+    ApiError::OverShare => TOO_MANY_REQUESTS "OVER_SHARE",
     ApiError::Overloaded => SERVICE_UNAVAILABLE "OVERLOADED",
     ApiError::TimedOut => SERVICE_UNAVAILABLE "TIMED_OUT",
     ApiError::Internal(_) => INTERNAL_SERVER_ERROR "INTERNAL",

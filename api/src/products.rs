@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    admission::Admitted,
     app::Shared,
     auth::{Caller, Visitor},
     body::Checked,
@@ -76,14 +77,14 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 )]
 async fn register(
     State(app): State<Shared>,
-    caller: Caller,
+    Admitted { caller, place }: Admitted,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<RegisterProduct>,
 ) -> Result<Answer, ApiError> {
     let aggregate = identity::product_id(&caller, &wish, headers.idempotency_key.as_deref());
     let wish = Command::from(wish).into();
-    submit(&app, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Make a product what a feed says it is
@@ -108,7 +109,7 @@ async fn register(
 )]
 async fn upsert(
     State(app): State<Shared>,
-    caller: Caller,
+    Admitted { caller, place }: Admitted,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<UpsertProduct>,
@@ -118,7 +119,7 @@ async fn upsert(
     }
     let aggregate = identity::product_id(&caller, &wish.product, None);
     let wish = Command::from(wish).into();
-    submit(&app, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Show a product

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    admission::Place,
     app::App,
     auth::Caller,
     courtesy,
@@ -96,10 +97,10 @@ pub(crate) enum Answer {
 }
 
 /// Appends the command, waits for its decision and answers.
-pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
+pub(crate) async fn submit(app: &App, mut place: Place, ask: Ask) -> Result<Answer, ApiError> {
     let wait = !ask.headers.respond_async;
     let keyed = ask.headers.idempotency_key.is_some();
-    let message = message(ask, wait.then_some(app.reply_partition));
+    let message = message(ask, Some(app.reply_partition));
     if keyed && let Some(first) = first_decision(app, &message).await {
         return conclude(&message, first);
     }
@@ -109,17 +110,21 @@ pub(crate) async fn submit(app: &App, ask: Ask) -> Result<Answer, ApiError> {
         return first.map_or(Err(refused), |first| conclude(&message, first));
     }
     // Registered before the append: afterwards the outcome may already have passed.
-    let waiter =
-        wait.then(|| app.waiters.register(message.origin.command, &message.origin.body_hash));
+    let mut waiter = app.waiters.register(message.origin.command, &message.origin.body_hash);
+    place.sends();
     let position = append(app, &message).await?;
-    let outcome = match waiter {
-        Some(waiter) => waiter.outcome(app.wait).await,
-        None => None,
-    };
+    place.appended(position);
+    let outcome = if wait { waiter.outcome(app.wait).await } else { None };
     faults::point("api.before_answer");
     match outcome {
-        Some(outcome) => conclude(&message, outcome),
-        None => Ok(pending(&message.origin, position)),
+        Some(outcome) => {
+            place.decided();
+            conclude(&message, outcome)
+        }
+        None => {
+            place.watch(waiter);
+            Ok(pending(&message.origin, position))
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn answers(outcome: &Outcome, body_hash: &str) -> bool {
 
 impl Waiter {
     /// The outcome, if it comes within `patience`.
-    pub(crate) async fn outcome(mut self, patience: Duration) -> Option<Outcome> {
+    pub(crate) async fn outcome(&mut self, patience: Duration) -> Option<Outcome> {
         tokio::time::timeout(patience, &mut self.told).await.ok()?.ok()
     }
 }
@@ -110,19 +110,20 @@ mod tests {
     #[tokio::test]
     async fn one_outcome_wakes_every_request_of_its_command() {
         let (waiters, command) = (Waiters::default(), CommandId(uuid::Uuid::nil()));
-        let (one, two) = (waiters.register(command, "a"), waiters.register(command, "a"));
-        let other = waiters.register(CommandId(uuid::Uuid::max()), "a");
+        let [mut one, mut two] = [(); 2].map(|()| waiters.register(command, "a"));
+        let mut other = waiters.register(CommandId(uuid::Uuid::max()), "a");
         waiters.wake(&outcome(Verdict::Accepted, "a"));
         assert!(one.outcome(SOON).await.is_some());
         assert!(two.outcome(SOON).await.is_some());
         assert!(other.outcome(SOON).await.is_none());
+        drop((one, two, other));
         assert!(waiters.0.requests.is_empty());
     }
 
     #[tokio::test]
     async fn a_reused_key_is_told_to_whom_it_concerns() {
         let (waiters, command) = (Waiters::default(), CommandId(uuid::Uuid::nil()));
-        let (first, second) = (waiters.register(command, "a"), waiters.register(command, "b"));
+        let [mut first, mut second] = ["a", "b"].map(|body| waiters.register(command, body));
         waiters.wake(&outcome(Verdict::KeyReused, "b"));
         let told = second.outcome(SOON).await.map(|outcome| outcome.verdict);
         assert_eq!(told, Some(Verdict::KeyReused));

@@ -88,7 +88,7 @@ impl Client {
         loop {
             let answer = self.post(path, body).key(key).send().await;
             match answer {
-                Ok(answer) if ![202, 503].contains(&answer.status) => return Ok(answer),
+                Ok(answer) if ![202, 429, 503].contains(&answer.status) => return Ok(answer),
                 answer if Instant::now() > deadline => bail!("no decision: {answer:?}"),
                 _ => sleep(BETWEEN_TRIES).await,
             }

@@ -14,12 +14,12 @@ use domain::CommandId;
 use http_body::Frame;
 use schemas::{CommandMessage, Lane, Outcome};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Semaphore, mpsc},
     time::Instant,
 };
 
 use super::{
-    BulkAnswer,
+    BulkAnswer, Place,
     line::{in_data, read},
     turns::{Turn, Turns},
 };
@@ -58,7 +58,7 @@ struct Request {
     in_flight: Arc<Semaphore>,
     deadline: Instant,
     /// Given back when the last line is answered.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// A line that may go into the log.
@@ -68,12 +68,7 @@ struct Ready {
 }
 
 /// Begins with the lines of `text`, and returns the answers as they come.
-pub(super) fn answers(
-    app: Shared,
-    asked: Asked,
-    text: Vec<u8>,
-    place: OwnedSemaphorePermit,
-) -> Body {
+pub(super) fn answers(app: Shared, asked: Asked, text: Vec<u8>, place: Place) -> Body {
     let (answers, told) = mpsc::unbounded_channel();
     let request = Arc::new(Request {
         app,
@@ -203,7 +198,7 @@ impl Request {
         }
         let position = appended.map_err(|error| not_appended(origin.command, error))?;
         let outcome = match waiter {
-            Some(waiter) => waiter.outcome(self.patience()).await,
+            Some(mut waiter) => waiter.outcome(self.patience()).await,
             None => None,
         };
         match outcome {

@@ -78,6 +78,10 @@ metrics! {
         "Outcomes seen, by `result` (awaited, unawaited).";
     gauge WAITERS = "jangbu_waiters":
         "Requests that wait for an outcome.";
+    gauge COMMANDS_UNDECIDED = "jangbu_commands_undecided":
+        "Commands that this api let in and that are not decided yet.";
+    gauge COMMANDS_WINDOW = "jangbu_commands_window":
+        "How many of them it lets be while all partitions have owners.";
     counter HTTP_REQUESTS = "jangbu_http_requests_total":
         "Requests answered, by `route`, `method` and `status`.";
     gauge HTTP_IN_FLIGHT = "jangbu_http_in_flight":

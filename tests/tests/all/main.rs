@@ -28,6 +28,7 @@ mod judged;
 mod kills;
 mod once;
 mod outages;
+mod overload;
 mod search;
 mod storefront;
 mod thread;
@@ -152,6 +153,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
+        trial!(on_servers overload::a_flood_is_refused_and_nobody_else),
         trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),

@@ -104,7 +104,10 @@ async fn one_at_a_time(make: &Arc<Make>, next: &AtomicUsize) -> Result<Latencies
 }
 
 /// As many as the machine can, with a fixed number under way.
-async fn flat_out(make: &Arc<Make>, next: &Arc<AtomicUsize>) -> Result<(f64, Latencies)> {
+pub(crate) async fn flat_out(
+    make: &Arc<Make>,
+    next: &Arc<AtomicUsize>,
+) -> Result<(f64, Latencies)> {
     let (mut writers, begin) = (JoinSet::new(), Instant::now());
     for _ in 0..AT_ONCE {
         let (make, next) = (make.clone(), next.clone());

@@ -55,6 +55,11 @@ impl Latencies {
         Ok(self.0.record(u64::try_from(took.as_micros())?)?)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        usize::try_from(self.0.len()).unwrap_or(usize::MAX)
+    }
+
     /// The latency in milliseconds below which `share` of all lie.
     pub(crate) fn at(&self, share: f64) -> f64 {
         Duration::from_micros(self.0.value_at_quantile(share)).as_secs_f64() * 1_000.0

@@ -6,6 +6,8 @@ mod commands;
 mod failover;
 mod figures;
 mod imports;
+mod open_loop;
+mod overload;
 mod raw;
 mod rows;
 mod searchable;
@@ -16,7 +18,8 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 6] = ["commands", "steady", "searchable", "failover", "imports", "rows"];
+const CASES: [&str; 7] =
+    ["commands", "steady", "searchable", "failover", "imports", "overload", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -56,6 +59,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("imports") {
         imports::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("overload") {
+        overload::measure(&mut fleet).await?;
     }
     if is_wanted("rows") {
         rows::measure(stack, &mut fleet).await?;

@@ -1,0 +1,173 @@
+//! A log, its owners and two malls, in steps of a millisecond.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+const STEP: Duration = Duration::from_millis(1);
+const SECOND: usize = 1000;
+const PARTITIONS: i64 = 6;
+
+struct World {
+    gate: Gate<()>,
+    malls: [MallId; 2],
+    now: Instant,
+    steps: usize,
+    appended: i64,
+    log: VecDeque<Undecided>,
+    took: [Vec<Duration>; 2],
+    refused: [Vec<Arrival>; 2],
+}
+
+struct Undecided {
+    mall: usize,
+    offset: i64,
+    sent: Instant,
+}
+
+const QUIET: usize = 0;
+const FLOOD: usize = 1;
+
+impl World {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            gate: Gate::new(Duration::from_millis(25), now),
+            malls: ["quiet", "flood"].map(|mall| mall.parse().unwrap()),
+            now,
+            steps: 0,
+            appended: 0,
+            log: VecDeque::new(),
+            took: [vec![], vec![]],
+            refused: [vec![], vec![]],
+        }
+    }
+
+    /// For so many milliseconds the malls ask, and `owned` partitions decide, so often in a second.
+    fn run(&mut self, steps: usize, asked: [usize; 2], decided: usize, owned: i64) {
+        for _ in 0..steps {
+            self.steps += 1;
+            self.now += STEP;
+            for mall in [QUIET, FLOOD] {
+                (0..self.times(asked[mall])).for_each(|_| self.ask(mall));
+            }
+            (0..self.times(decided)).for_each(|_| self.decide(owned));
+            self.gate.turn(self.now, |()| true);
+            while let Some((mall, ())) = self.gate.next(self.now) {
+                self.append(usize::from(mall == self.malls[FLOOD]));
+            }
+        }
+    }
+
+    /// How often something happens in this step that happens so often in a second.
+    fn times(&self, in_a_second: usize) -> usize {
+        self.steps * in_a_second / SECOND - (self.steps - 1) * in_a_second / SECOND
+    }
+
+    fn ask(&mut self, mall: usize) {
+        match self.gate.arrive(&self.malls[mall], (), self.now) {
+            Arrival::Admitted => self.append(mall),
+            Arrival::Waits => {}
+            refused => self.refused[mall].push(refused),
+        }
+    }
+
+    fn append(&mut self, mall: usize) {
+        let (offset, sent) = (self.appended, self.now);
+        self.appended += 1;
+        self.gate.appended(partition(offset), offset, self.now);
+        self.log.push_back(Undecided { mall, offset, sent });
+    }
+
+    fn decide(&mut self, owned: i64) {
+        let is_owned = |command: &Undecided| i64::from(partition(command.offset)) < owned;
+        let Some(at) = self.log.iter().position(is_owned) else { return };
+        let Some(Undecided { mall, offset, sent }) = self.log.remove(at) else { return };
+        let took = self.now - sent;
+        self.took[mall].push(took);
+        self.gate.decided(partition(offset), offset, took, self.now);
+        self.gate.leave(&self.malls[mall], true);
+    }
+}
+
+fn partition(offset: i64) -> i32 {
+    i32::try_from(offset % PARTITIONS).unwrap()
+}
+
+#[test]
+fn a_flood_is_refused_and_nobody_else() {
+    let mut world = World::new();
+    world.run(5 * SECOND, [20, 0], 1000, PARTITIONS);
+    world.run(20 * SECOND, [20, 10_000], 1000, PARTITIONS);
+    assert_eq!(world.refused[QUIET], []);
+    assert!(world.refused[FLOOD].len() > 150_000);
+    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Arrival::OverShare));
+    // All that could be decided was.
+    assert!(world.took[FLOOD].len() > 19_000, "{}", world.took[FLOOD].len());
+    // Once the window has found its size.
+    let late = world.took[QUIET].len() - 200;
+    let longest = world.took[QUIET][late..].iter().max().unwrap();
+    assert!(*longest < Duration::from_millis(100), "{longest:?}");
+    world.run(2 * SECOND, [20, 10], 1000, PARTITIONS);
+    assert!(world.gate.in_all() <= 2);
+}
+
+#[test]
+fn whoever_floods_alone_is_told_that_it_is_all_there_is() {
+    let mut world = World::new();
+    world.run(2 * SECOND, [0, 10_000], 1000, PARTITIONS);
+    assert!(world.refused[FLOOD].len() > 10_000);
+    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Arrival::Overloaded));
+}
+
+#[test]
+fn nobody_is_refused_while_partitions_change_owners() {
+    for (absent, left) in [(SECOND, 0), (6 * SECOND, 0), (7 * SECOND, 3)] {
+        let mut world = World::new();
+        world.run(10 * SECOND, [500, 0], 1000, PARTITIONS);
+        world.run(absent, [500, 0], 1000, left);
+        world.run(20 * SECOND, [500, 0], 1000, PARTITIONS);
+        assert_eq!(world.refused[QUIET], [], "{absent} {left}");
+        assert!(world.gate.in_all() < 10);
+    }
+}
+
+#[test]
+fn a_flood_gains_little_by_an_absent_owner() {
+    let mut world = World::new();
+    world.run(10 * SECOND, [20, 10_000], 1000, PARTITIONS);
+    world.run(2 * SECOND, [20, 10_000], 1000, 0);
+    assert!(world.gate.in_all() < 700, "{}", world.gate.in_all());
+    world.run(15 * SECOND, [20, 10_000], 1000, 0);
+    assert!(world.gate.in_all() <= MOST);
+    world.run(25 * SECOND, [20, 10_000], 1000, PARTITIONS);
+    assert!(world.gate.in_all() < 200, "{}", world.gate.in_all());
+}
+
+#[test]
+fn an_outcome_that_never_came_holds_no_place() {
+    let mut world = World::new();
+    let (mall, took) = (world.malls[FLOOD].clone(), STEP);
+    for offset in 0..10 {
+        assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+        world.gate.appended(0, offset, world.now);
+    }
+    world.gate.decided(0, 8, took, world.now);
+    assert_eq!(world.gate.in_all(), 1);
+    // What was decided before its append was acknowledged.
+    assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+    world.gate.appended(0, 5, world.now);
+    assert_eq!(world.gate.in_all(), 1);
+}
+
+#[test]
+fn a_request_that_came_to_nothing_gives_its_place_back() {
+    let mut world = World::new();
+    let mall = world.malls[FLOOD].clone();
+    let arrivals = (0..200).map(|_| world.gate.arrive(&mall, (), world.now));
+    let admitted = arrivals.filter(|arrival| *arrival == Arrival::Admitted).count();
+    assert_eq!((admitted, world.gate.in_all()), (64, 64));
+    (0..64).for_each(|_| world.gate.leave(&mall, false));
+    let next = std::iter::from_fn(|| world.gate.next(world.now)).count();
+    assert_eq!((next, world.gate.in_all()), (64, 64));
+}

@@ -1,0 +1,150 @@
+//! One mall asks for ten times what can be done, and another one for little: what becomes of each.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tests::{Fleet, Role, samples};
+
+use crate::{
+    REPEATS,
+    commands::{flat_out, reprices},
+    figures::{Figures, Latencies, alone, head, line},
+    open_loop::{Answer, Plan, Template},
+};
+
+const QUIET_RATE: u32 = 20;
+const TIMES: u32 = 10;
+const PHASE: Duration = Duration::from_secs(20);
+const PRODUCTS: usize = 100;
+/// Answers in a row that are as fast as before, for it to be over.
+const RECOVERED: usize = 20;
+/// More connections than requests can wait, so that the flood never waits for itself.
+const CONNECTIONS: [usize; 2] = [32, 700];
+
+/// Figures of all repeats.
+#[derive(Default)]
+struct Told {
+    sustainable: Figures,
+    offered: Figures,
+    accepted: Figures,
+    flood: [Figures; 2],
+    /// p50 and p99 of the quiet mall, each before, during and after.
+    quiet: [[Figures; 3]; 2],
+    recovered: Figures,
+    quiet_refused: Figures,
+    codes: BTreeMap<String, Figures>,
+}
+
+pub(crate) async fn measure(fleet: &mut Fleet) -> Result<()> {
+    let closed = reprices(fleet).await?;
+    let [quiet, flood] = [template(fleet, "other").await?, template(fleet, "demo").await?];
+    let (next, mut told) = (Arc::default(), Told::default());
+    let before = memory(fleet)?;
+    for repeat in 0..=REPEATS {
+        let (rate, _) = flat_out(&closed, &next).await?;
+        // The first turn warms up.
+        if repeat > 0 {
+            told.sustainable.add(rate);
+            one(&quiet, &flood, rate, &mut told).await?;
+        }
+    }
+    tell(&told);
+    let peaks = memory(fleet)?;
+    for (role, peak) in &peaks {
+        let mebi = |bytes: u64| bytes >> 20;
+        println!("{role}: at most {} MiB resident, {} before", mebi(*peak), mebi(before[role]));
+    }
+    Ok(())
+}
+
+/// Price changes to new products of the mall.
+async fn template(fleet: &Fleet, mall: &str) -> Result<Template> {
+    let key = format!("{mall}-key");
+    let (client, mut paths) = (fleet.client()?.with(mall, &key), vec![]);
+    for number in 0..PRODUCTS {
+        let (id, _) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
+        paths.push(format!("/v1/{mall}/products/{id}/reprice"));
+    }
+    Ok(Template::new(fleet.base(), &key, paths))
+}
+
+async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> Result<()> {
+    let of_quiet = Plan { rate: QUIET_RATE.into(), run: PHASE, connections: CONNECTIONS[0] };
+    let wanted = rate * f64::from(TIMES);
+    let of_flood = Plan { rate: wanted, run: PHASE, connections: CONNECTIONS[1] };
+    let before = quiet.run(of_quiet).await?;
+    let (during, flooded) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_flood))?;
+    let end = Instant::now();
+    let after = quiet.run(of_quiet).await?;
+    told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
+    let accepted = accepted(&flooded)?;
+    told.accepted.add(float(accepted.count()) / PHASE.as_secs_f64());
+    for (at, share) in [0.5, 0.99].into_iter().enumerate() {
+        told.flood[at].add(accepted.at(share));
+        for (phase, answers) in [&before, &during, &after].into_iter().enumerate() {
+            told.quiet[at][phase].add(self::accepted(answers)?.at(share));
+        }
+    }
+    told.quiet_refused.add(float(during.iter().filter(|answer| answer.code.is_some()).count()));
+    for (code, count) in refused(&flooded) {
+        told.codes.entry(code).or_default().add(count);
+    }
+    told.recovered.add(recovered(&after, end, self::accepted(&before)?.at(0.99)));
+    Ok(())
+}
+
+fn accepted(answers: &[Answer]) -> Result<Latencies> {
+    let mut latencies = Latencies::new()?;
+    for answer in answers.iter().filter(|answer| answer.code.is_none()) {
+        latencies.add(answer.took)?;
+    }
+    Ok(latencies)
+}
+
+fn refused(answers: &[Answer]) -> BTreeMap<String, f64> {
+    let mut codes = BTreeMap::new();
+    for code in answers.iter().filter_map(|answer| answer.code.clone()) {
+        *codes.entry(code).or_default() += 1.0;
+    }
+    codes
+}
+
+/// Seconds after `end` from which on the quiet mall is answered as before.
+fn recovered(answers: &[Answer], end: Instant, p99: f64) -> f64 {
+    let fast = |answer: &Answer| answer.code.is_none() && answer.took.as_secs_f64() * 1e3 <= p99;
+    let row = answers.windows(RECOVERED).find(|row| row.iter().all(fast));
+    row.and_then(|row| row.first())
+        .map_or(f64::NAN, |first| first.due.saturating_duration_since(end).as_secs_f64())
+}
+
+fn float(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::NAN, f64::from)
+}
+
+fn memory(fleet: &mut Fleet) -> Result<BTreeMap<&'static str, u64>> {
+    let peak = |role: Role| Ok((role.binary(), fleet.process(role)?.memory_peak()?));
+    Role::ALL.into_iter().map(peak).collect()
+}
+
+fn tell(told: &Told) {
+    head(&format!("a mall at {TIMES} times what is sustainable"));
+    alone("sustainable, 64 at once, 1/s", &told.sustainable);
+    alone("asked for, times that", &told.offered);
+    alone("accepted, 1/s", &told.accepted);
+    alone("accepted, p50 ms", &told.flood[0]);
+    alone("accepted, p99 ms", &told.flood[1]);
+    for (code, counts) in &told.codes {
+        alone(&format!("answered {code}"), counts);
+    }
+    println!("\nanother mall at {QUIET_RATE}/s, beside the same before");
+    for (share, [before, during, after]) in ["p50", "p99"].into_iter().zip(&told.quiet) {
+        line(&format!("during, {share} ms"), during, before);
+        line(&format!("after, {share} ms"), after, before);
+    }
+    alone("not accepted during", &told.quiet_refused);
+    alone("as before again, s after", &told.recovered);
+}
