@@ -24,12 +24,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use projections::Tables;
-use schemas::{Codec, Registry, TOPICS};
+use schemas::TOPICS;
 use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Usage},
     log::{Decoder, Kafka},
+    needed,
     shutdown::Shutdown,
 };
 
@@ -90,10 +91,11 @@ pub const USAGE: Usage = Usage {
 /// begins anew with no memory of it: everything it knew can be read again from the log.
 ///
 /// # Errors
-/// When the process cannot begin its work: settings, registry, MySQL or a thread.
+/// When the process cannot begin its work: settings, schemas, tables or a thread.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let around = Arc::new(surroundings(config, &runtime)?);
+    let Some(around) = surroundings(config, &runtime, shutdown)? else { return Ok(()) };
+    let around = Arc::new(around);
     while !shutdown.requested() {
         if let Err(error) = watch(&around, shutdown) {
             metrics::counter!(crate::telemetry::RETRIES, "reason" => "worker").increment(1);
@@ -142,15 +144,17 @@ fn watch(around: &Arc<Surroundings>, shutdown: &Shutdown) -> anyhow::Result<()> 
     }
 }
 
-fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundings> {
-    let registry = Registry::new(&config.registry)?;
-    let codec = runtime.block_on(Codec::load(registry, &TOPICS)).context("schema registry")?;
-    let db = runtime
-        .block_on(projections::connect(&config.mysql, config.mysql_connections))
-        .context("mysql")?;
-    let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
+/// None where a stop was asked for before everything was there.
+fn surroundings(
+    config: &Config,
+    runtime: &Runtime,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Surroundings>> {
+    let codec = runtime.block_on(needed::codec(config, &TOPICS, shutdown))?;
+    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
+    let (Some(codec), Some((db, active))) = (codec, read_models) else { return Ok(None) };
     let tables = active.with("snapshot", config.snapshot_version);
-    Ok(Surroundings {
+    Ok(Some(Surroundings {
         kafka: Kafka::of("command-handler", &config.kafka),
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         db,
@@ -162,5 +166,5 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
         cache_max: config.cache_max,
         tail_max: config.tail_max,
         offsets_every: Duration::from_secs(config.offsets_every),
-    })
+    }))
 }
