@@ -32,6 +32,7 @@ use crate::{
     log::{Decoder, Kafka},
     needed,
     shutdown::Shutdown,
+    telemetry::PARTITION_STOPPED,
 };
 
 /// How long MySQL may take to answer a question.
@@ -42,6 +43,12 @@ const STUCK: Duration = Duration::from_secs(60);
 
 /// How long the last batch may take to end when the process is to end.
 const END: Duration = Duration::from_secs(10);
+
+/// Whether a partition stands still until a person has looked.
+fn stopped(partition: i32) -> metrics::Gauge {
+    let (topic, partition) = (schemas::CATALOG.commands.name, partition.to_string());
+    metrics::gauge!(PARTITION_STOPPED, "topic" => topic, "partition" => partition)
+}
 
 /// What a worker needs of the world.
 struct Surroundings {
@@ -61,10 +68,10 @@ struct Surroundings {
 impl Surroundings {
     /// Waits for an answer of MySQL, but not for ever: a connection that was cut in the middle
     /// may never say so, and meanwhile the group must be served.
-    fn ask<T>(
-        &self,
-        question: impl Future<Output = Result<T, projections::Error>>,
-    ) -> anyhow::Result<T> {
+    fn ask<T, E>(&self, question: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
         let answer = async { tokio::time::timeout(ANSWER, question).await };
         Ok(self.runtime.block_on(answer).context("mysql does not answer")??)
     }
