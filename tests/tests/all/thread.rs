@@ -28,7 +28,7 @@ pub(crate) async fn a_product_goes_all_the_way(world: &mut World) -> Result<()> 
     ensure!(found.body.to_string().contains(&id), "{found:?}");
 
     let told = history(client, &id).await?;
-    ensure!(told == [(1, answer.text("/command_id")?)], "{told:?}");
+    ensure!(told == [(1, answer.text("/command_id")?.parse()?)], "{told:?}");
 
     let status = format!("/commands/{}", answer.text("/command_id")?);
     let decided = client.get(&status).send().await?.expect(200)?;
