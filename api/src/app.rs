@@ -7,12 +7,13 @@ use axum::{Router, extract::FromRef, serve::ListenerExt as _};
 use consumers::{
     config::{Config, Usage},
     log::{CommandLog, Decoder, Ends, Kafka, follow_outcomes, group_of_handler},
+    needed,
     shutdown::Shutdown,
     telemetry::Telemetry,
 };
 use domain::{RecordEnum, catalog::Command};
 use projections::{Pool, search::Search};
-use schemas::{CATALOG, Codec, OUTCOMES, Registry};
+use schemas::{CATALOG, Codec, OUTCOMES};
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
@@ -84,7 +85,8 @@ pub const USAGE: Usage = Usage {
     flags: &[],
 };
 
-/// Serves until the shutdown, then lets the requests under way finish.
+/// Serves until the shutdown, then lets the requests under way finish. It does not listen before
+/// it has schemas, read models and the end of the outcomes.
 pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> anyhow::Result<()> {
     if config.keys.is_empty() {
         tracing::warn!("no mall has a key (setting `keys`): every request will be refused");
@@ -92,7 +94,9 @@ pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> a
     let kafka = Kafka::of("api", &config.kafka);
     // The threads go on while requests finish: they would wait in vain for their outcomes.
     let (last, threads_end) = Shutdown::pair();
-    let app = open(config, &kafka, telemetry, &shutdown, &threads_end).await?;
+    let Some(app) = open(config, &kafka, telemetry, &shutdown, &threads_end).await? else {
+        return Ok(());
+    };
     let keeping_time = tokio::spawn(app.admission.clone().keep_time(threads_end.clone()));
     let looking =
         app.lags.clone().watch(app.db.clone(), app.search.clone(), app.ends.clone(), threads_end);
@@ -106,28 +110,31 @@ pub async fn run(config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> a
     served
 }
 
+/// None where a stop was asked for before everything was there.
 async fn open(
     config: &Config,
     kafka: &Kafka,
     telemetry: Telemetry,
     shutdown: &Shutdown,
     threads_end: &Shutdown,
-) -> anyhow::Result<Shared> {
-    let codec = Codec::load(Registry::new(&config.registry)?, &[CATALOG.commands, OUTCOMES]);
-    let codec = Arc::new(codec.await.context("loading the schemas")?);
-    let db = projections::connect(&config.mysql, config.mysql_connections).await?;
-    let waiters = Waiters::default();
+) -> anyhow::Result<Option<Shared>> {
+    let codec = needed::codec(config, &[CATALOG.commands, OUTCOMES], shutdown).await?;
+    let read_models = needed::read_models(config, shutdown).await?;
+    let (Some(codec), Some((db, _))) = (codec, read_models) else { return Ok(None) };
+    let (codec, waiters) = (Arc::new(codec), Waiters::default());
+    let follow = async || follow(config, kafka, codec.clone(), &waiters, threads_end);
+    let Some(outcomes) = needed::log(config, follow, shutdown).await? else { return Ok(None) };
     let watched = [CATALOG.commands, CATALOG.bulk, CATALOG.events, CATALOG.decisions];
     let group = group_of_handler(CATALOG.name);
     let (ends, _) = Ends::watch(kafka, Some(&group), &watched, LOOK, threads_end.clone())?;
-    Ok(Arc::new(App {
+    Ok(Some(Arc::new(App {
         keys: Keys::new(config.keys.iter(), config.storefront_keys.iter()),
         shapes: Shapes::new(&openapi::openapi(), &bodies())?,
         db,
         search: Search::new(&config.opensearch)?,
         trees: Trees::default(),
-        log: CommandLog::open(kafka, codec.clone())?,
-        outcomes: follow(config, kafka, codec, &waiters, threads_end)?,
+        log: CommandLog::open(kafka, codec)?,
+        outcomes,
         waiters,
         admission: Admission::new(Duration::from_millis(config.command_queue_ms)),
         streams: bulk::Streams::default(),
@@ -138,7 +145,7 @@ async fn open(
         reply_partition: config.reply_partition,
         wait: Duration::from_millis(config.wait_ms),
         read_wait: Duration::from_millis(config.read_wait_ms),
-    }))
+    })))
 }
 
 /// The bodies that are checked: those of all commands, and a line of a stream of them.

@@ -2,17 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use projections::{
     Pool,
     search::{Layout, Search, SearchError, TOPICS},
 };
-use schemas::{Codec, Registry};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     config::{Config, Usage},
     log::{Decoder, Ends, Kafka},
+    needed,
     shutdown::Shutdown,
     telemetry::RETRIES,
 };
@@ -53,7 +52,7 @@ pub const USAGE: Usage = Usage {
 /// When the process cannot begin its work, or the index belongs to another log.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let around = surroundings(config, &runtime, shutdown)?;
+    let Some(around) = surroundings(config, &runtime, shutdown)? else { return Ok(()) };
     while !shutdown.requested() {
         let Err(error) = worker::run(&around, shutdown) else { continue };
         if matches!(error.downcast_ref(), Some(SearchError::OtherSource { .. })) {
@@ -66,15 +65,15 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// None where a stop was asked for before everything was there.
 fn surroundings(
     config: &Config,
     runtime: &Runtime,
     shutdown: &Shutdown,
-) -> anyhow::Result<Surroundings> {
-    let db = projections::connect(&config.mysql, config.mysql_connections);
-    let db = runtime.block_on(db).context("mysql")?;
-    let registry = Registry::new(&config.registry)?;
-    let codec = runtime.block_on(Codec::load(registry, TOPICS)).context("schema registry")?;
+) -> anyhow::Result<Option<Surroundings>> {
+    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
+    let codec = runtime.block_on(needed::codec(config, TOPICS, shutdown))?;
+    let (Some((db, _)), Some(codec)) = (read_models, codec) else { return Ok(None) };
     let kafka = Kafka::of("indexer", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
     let layout = Layout {
@@ -82,7 +81,7 @@ fn surroundings(
         replicas: config.search_replicas,
         ..Layout::default()
     };
-    Ok(Surroundings {
+    Ok(Some(Surroundings {
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         runtime: runtime.handle().clone(),
         search: Search::new(&config.opensearch)?,
@@ -91,5 +90,5 @@ fn surroundings(
         ends,
         db,
         layout,
-    })
+    }))
 }

@@ -9,6 +9,7 @@ pub mod handler;
 pub mod import;
 pub mod indexer;
 pub mod log;
+pub mod needed;
 pub mod projector;
 pub mod records;
 mod screen;

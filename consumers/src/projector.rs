@@ -11,13 +11,14 @@ use std::{
 use anyhow::{Context as _, ensure};
 use domain::Timestamp;
 use projections::{Engine, Pool, Tables, command_status, named};
-use schemas::{CATALOG, Codec, Registry};
+use schemas::{CATALOG, Codec, Topic};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     config::{Config, Usage},
     faults,
     log::{Decoder, Ends, Kafka},
+    needed,
     shutdown::Shutdown,
     telemetry::RETRIES,
 };
@@ -26,6 +27,9 @@ mod feed;
 mod progress;
 mod rest;
 mod worker;
+
+/// What any projection may read.
+const TOPICS: &[Topic] = &[CATALOG.events, CATALOG.decisions];
 
 /// What a worker needs of the world.
 struct Surroundings {
@@ -46,19 +50,20 @@ pub const USAGE: Usage = Usage {
 /// begins anew from the checkpoints.
 ///
 /// # Errors
-/// When the process cannot begin its work: settings, registry, MySQL, or a thread.
+/// When the process cannot begin its work: settings, schemas, tables or a thread.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let db = projections::connect(&config.mysql, config.mysql_connections);
-    let db = runtime.block_on(db).context("mysql")?;
-    let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
+    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
+    let Some((db, active)) = read_models else { return Ok(()) };
     let sets = config
         .projections
         .iter()
         .map(|names| names.split('+').map(|name| engine(&db, &active, name.trim())).collect());
     let sets = sets.collect::<anyhow::Result<Vec<Vec<Arc<Engine>>>>>()?;
     each_once(sets.iter().flatten())?;
-    let around = surroundings(config, &runtime, shutdown)?;
+    let codec = runtime.block_on(needed::codec(config, TOPICS, shutdown))?;
+    let Some(codec) = codec else { return Ok(()) };
+    let around = surroundings(config, codec, &runtime, shutdown)?;
     for engine in sets.iter().flatten().filter(|e| e.projection().name() == "command_status") {
         runtime.spawn(prune(db.clone(), engine.version()));
     }
@@ -95,14 +100,12 @@ fn each_once<'a>(engines: impl Iterator<Item = &'a Arc<Engine>>) -> anyhow::Resu
 
 fn surroundings(
     config: &Config,
+    codec: Codec,
     runtime: &Runtime,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Surroundings> {
-    let topics = [CATALOG.events, CATALOG.decisions];
-    let registry = Registry::new(&config.registry)?;
-    let codec = runtime.block_on(Codec::load(registry, &topics)).context("schema registry")?;
     let kafka = Kafka::of("projector", &config.kafka);
-    let (ends, _) = Ends::watch(&kafka, None, &topics, Duration::from_secs(1), shutdown.clone())?;
+    let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
     let runtime = runtime.handle().clone();
     Ok(Surroundings {
         kafka,

@@ -11,7 +11,7 @@ use domain::{Timestamp, catalog};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, Headers as _},
+    message::BorrowedMessage,
 };
 use schemas::{Codec, CodecError, Decision, Outcome, Records, Registry, TOPICS, Topic, full_name};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Flag, Given, Usage},
-    log::{Decoder, Kafka},
+    log::{Decoder, Kafka, MessageHeaders},
     shutdown::shutdown_signal,
 };
 
@@ -119,9 +119,10 @@ fn decoded(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Value {
 }
 
 fn headers(message: &BorrowedMessage<'_>) -> Map<String, Value> {
-    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes));
-    headers.map(|header| (header.key.to_owned(), header.value.map_or(Value::Null, text))).collect()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let value = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| text(bytes).into());
+    let headers = MessageHeaders(message);
+    headers.each().map(|(name, bytes)| (text(name), value(bytes))).collect()
 }
 
 fn body(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<(String, Value), CodecError> {

@@ -68,6 +68,15 @@ impl Error {
         }
     }
 
+    /// Whether it may be otherwise at the next try: MySQL is away, stopping or full.
+    pub fn may_pass(&self) -> bool {
+        const TOO_MANY_CONNECTIONS: u16 = 1040;
+        const SHUTTING_DOWN: u16 = 1053;
+        const TOO_MANY_OF_THIS_USER: u16 = 1203;
+        let passing = [TOO_MANY_CONNECTIONS, SHUTTING_DOWN, TOO_MANY_OF_THIS_USER];
+        self.is_outage() || self.number().is_some_and(|number| passing.contains(&number))
+    }
+
     /// The server's error number, where the server answered with one.
     pub(crate) fn number(&self) -> Option<u16> {
         let Self::Db(sqlx::Error::Database(error)) = self else { return None };

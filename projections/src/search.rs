@@ -24,6 +24,7 @@ mod progress;
 mod query;
 mod question;
 mod reading;
+mod rewound;
 mod suggestions;
 
 pub use bulk::{Bulk, Written};
@@ -39,6 +40,7 @@ pub use progress::{Move, Moved, PROJECTION, TOPICS, advance, forget, take};
 pub use query::{Fragment, LONGEST_QUERY, SearchHit, SearchPage};
 pub use question::{Question, Synonyms, View};
 pub use reading::{Change, Read, brand_names, documents};
+pub use rewound::{Reached, reached};
 
 /// A connection to the search engine.
 #[derive(Clone, Debug)]

@@ -8,9 +8,10 @@ use sqlx::{MySqlConnection, error::BoxDynError, mysql::MySqlArguments, mysql::My
 use uuid::Uuid;
 
 use crate::{
-    checkpoint,
+    Checkpoint, EngineError, Extent, checkpoint,
     column::{Columns, Values, json_size},
     command_status::{self, CommandStatus, CommandStatusRow},
+    engine::compare,
     error::Error,
     fact::{Fact, Logged},
     pool::Pool,
@@ -159,6 +160,28 @@ pub async fn covered(
     covered_on(&mut connection, tables, partitions).await
 }
 
+/// How far the read models have come in `partition`, after comparing their checkpoints with the
+/// `log` as it is now, by topic.
+///
+/// # Errors
+/// [`EngineError::Refused`] when the two do not belong together, [`EngineError::Db`].
+pub async fn take(
+    db: &Pool,
+    tables: &Tables,
+    partition: i32,
+    log: &BTreeMap<String, Extent>,
+) -> Result<Covered, EngineError> {
+    let checkpoints = checkpoint::read_several(db, &versions(tables)).await?;
+    for (name, topics) in
+        [(Snapshot::NAME, Snapshot::TOPICS), (CommandStatus::NAME, CommandStatus::TOPICS)]
+    {
+        if let Some(stored) = checkpoints.get(&(name.to_owned(), partition)) {
+            compare(topics, stored, log)?;
+        }
+    }
+    Ok(Covered::of(&checkpoints, partition))
+}
+
 /// The states of `aggregates` and the decisions of `commands`, where there are any; all of them
 /// live in `partitions`.
 ///
@@ -196,18 +219,27 @@ async fn covered_on(
     tables: &Tables,
     partitions: &[i32],
 ) -> Result<BTreeMap<i32, Covered>, Error> {
-    let versions = [Snapshot::NAME, CommandStatus::NAME].map(|name| (name, tables.version(name)));
-    let checkpoints = checkpoint::read_several(&mut *db, &versions).await?;
-    let next = |projection: &str, partition, topic: Topic| {
-        let checkpoint = checkpoints.get(&(projection.to_owned(), partition));
-        checkpoint.map_or(0, |checkpoint| checkpoint.next(topic.name))
-    };
-    let covered = |at: &i32| Covered {
-        snapshot: next(Snapshot::NAME, *at, CATALOG.events),
-        status_events: next(CommandStatus::NAME, *at, CATALOG.events),
-        status_decisions: next(CommandStatus::NAME, *at, CATALOG.decisions),
-    };
-    Ok(partitions.iter().map(|partition| (*partition, covered(partition))).collect())
+    let checkpoints = checkpoint::read_several(&mut *db, &versions(tables)).await?;
+    Ok(partitions.iter().map(|at| (*at, Covered::of(&checkpoints, *at))).collect())
+}
+
+/// The read models that an owner relies on.
+fn versions(tables: &Tables) -> [(&'static str, i32); 2] {
+    [Snapshot::NAME, CommandStatus::NAME].map(|name| (name, tables.version(name)))
+}
+
+impl Covered {
+    fn of(checkpoints: &BTreeMap<(String, i32), Checkpoint>, partition: i32) -> Self {
+        let next = |projection: &str, topic: Topic| {
+            let checkpoint = checkpoints.get(&(projection.to_owned(), partition));
+            checkpoint.map_or(0, |checkpoint| checkpoint.next(topic.name))
+        };
+        Self {
+            snapshot: next(Snapshot::NAME, CATALOG.events),
+            status_events: next(CommandStatus::NAME, CATALOG.events),
+            status_decisions: next(CommandStatus::NAME, CATALOG.decisions),
+        }
+    }
 }
 
 #[cfg(test)]

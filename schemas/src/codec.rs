@@ -72,6 +72,13 @@ pub enum CodecError {
     Registry(#[from] RegistryError),
 }
 
+impl CodecError {
+    /// Whether it may be otherwise at the next try: the registry is away.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.may_pass())
+    }
+}
+
 impl Codec {
     /// Looks up the registered ids of all records of `topics`.
     ///

@@ -31,6 +31,18 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Whether it may be otherwise at the next try: the registry is away, starting or busy.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.is_builder(),
+            Self::Refused { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+        }
+    }
+}
+
 impl Registry {
     /// A registry whose API begins at `base`, such as `http://127.0.0.1:8081/apis/ccompat/v7`.
     ///

@@ -11,6 +11,7 @@ use super::{
     Surroundings,
     batch::Owned,
     partition::{Decided, Partition},
+    stopped,
     wish::{Content, Wish},
 };
 use crate::telemetry;
@@ -47,9 +48,7 @@ pub(super) fn ready(around: &Surroundings, owned: &mut Owned, wishes: Vec<Wish>)
 /// A partition whose history contradicts itself is decided no further, here; the others go on.
 fn stop(owned: &mut Owned, number: i32, error: &anyhow::Error) {
     tracing::error!(partition = number, error = format!("{error:#}"), "the partition is stopped");
-    let (topic, partition) = (schemas::CATALOG.commands.name, number.to_string());
-    metrics::gauge!(telemetry::PARTITION_STOPPED, "topic" => topic, "partition" => partition)
-        .set(1.0);
+    stopped(number).set(1);
     owned.remove(&number);
 }
 

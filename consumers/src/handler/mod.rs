@@ -24,13 +24,15 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use projections::Tables;
-use schemas::{Codec, Registry, TOPICS};
+use schemas::TOPICS;
 use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Usage},
     log::{Decoder, Kafka},
+    needed,
     shutdown::Shutdown,
+    telemetry::PARTITION_STOPPED,
 };
 
 /// How long MySQL may take to answer a question.
@@ -41,6 +43,12 @@ const STUCK: Duration = Duration::from_secs(60);
 
 /// How long the last batch may take to end when the process is to end.
 const END: Duration = Duration::from_secs(10);
+
+/// Whether a partition stands still until a person has looked.
+fn stopped(partition: i32) -> metrics::Gauge {
+    let (topic, partition) = (schemas::CATALOG.commands.name, partition.to_string());
+    metrics::gauge!(PARTITION_STOPPED, "topic" => topic, "partition" => partition)
+}
 
 /// What a worker needs of the world.
 struct Surroundings {
@@ -60,10 +68,10 @@ struct Surroundings {
 impl Surroundings {
     /// Waits for an answer of MySQL, but not for ever: a connection that was cut in the middle
     /// may never say so, and meanwhile the group must be served.
-    fn ask<T>(
-        &self,
-        question: impl Future<Output = Result<T, projections::Error>>,
-    ) -> anyhow::Result<T> {
+    fn ask<T, E>(&self, question: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
         let answer = async { tokio::time::timeout(ANSWER, question).await };
         Ok(self.runtime.block_on(answer).context("mysql does not answer")??)
     }
@@ -90,10 +98,11 @@ pub const USAGE: Usage = Usage {
 /// begins anew with no memory of it: everything it knew can be read again from the log.
 ///
 /// # Errors
-/// When the process cannot begin its work: settings, registry, MySQL or a thread.
+/// When the process cannot begin its work: settings, schemas, tables or a thread.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let around = Arc::new(surroundings(config, &runtime)?);
+    let Some(around) = surroundings(config, &runtime, shutdown)? else { return Ok(()) };
+    let around = Arc::new(around);
     while !shutdown.requested() {
         if let Err(error) = watch(&around, shutdown) {
             metrics::counter!(crate::telemetry::RETRIES, "reason" => "worker").increment(1);
@@ -142,15 +151,17 @@ fn watch(around: &Arc<Surroundings>, shutdown: &Shutdown) -> anyhow::Result<()> 
     }
 }
 
-fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundings> {
-    let registry = Registry::new(&config.registry)?;
-    let codec = runtime.block_on(Codec::load(registry, &TOPICS)).context("schema registry")?;
-    let db = runtime
-        .block_on(projections::connect(&config.mysql, config.mysql_connections))
-        .context("mysql")?;
-    let active = runtime.block_on(Tables::active(&db)).context("mysql")?;
+/// None where a stop was asked for before everything was there.
+fn surroundings(
+    config: &Config,
+    runtime: &Runtime,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Surroundings>> {
+    let codec = runtime.block_on(needed::codec(config, &TOPICS, shutdown))?;
+    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
+    let (Some(codec), Some((db, active))) = (codec, read_models) else { return Ok(None) };
     let tables = active.with("snapshot", config.snapshot_version);
-    Ok(Surroundings {
+    Ok(Some(Surroundings {
         kafka: Kafka::of("command-handler", &config.kafka),
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         db,
@@ -162,5 +173,5 @@ fn surroundings(config: &Config, runtime: &Runtime) -> anyhow::Result<Surroundin
         cache_max: config.cache_max,
         tail_max: config.tail_max,
         offsets_every: Duration::from_secs(config.offsets_every),
-    })
+    }))
 }

@@ -1,9 +1,12 @@
 //! Taking partitions over, in the one order that loses and doubles nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::bail;
-use projections::{Fact, snapshot};
+use projections::{EngineError, Extent, Fact, snapshot};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::{CATALOG, Lane, Topic};
 
@@ -11,8 +14,12 @@ use super::{
     ANSWER, Surroundings,
     batch::Owned,
     partition::{Decided, NextCommands, Partition, Stands},
+    stopped,
 };
 use crate::log::{Bounds, Tail};
+
+/// What is read of the log before a partition is taken.
+const READ: [Topic; 2] = [CATALOG.events, CATALOG.decisions];
 
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
@@ -37,15 +44,24 @@ pub(super) fn take(
     let interactive = tail.committed(CATALOG.commands.name, partitions, deadline)?;
     let bulk = tail.committed(CATALOG.bulk.name, partitions, deadline)?;
     let mut owned = Owned::new();
+    let ids = tail.topic_ids(&READ)?;
     for ((partition, interactive), bulk) in partitions.iter().zip(interactive).zip(bulk) {
         // Each may take as long as its questions do, and the group is not served meanwhile.
         if Instant::now() >= deadline {
             break;
         }
-        match one(around, tail, *partition, NextCommands { interactive, bulk }, deadline) {
-            Ok(taken) => drop(owned.insert(*partition, taken)),
+        match one(around, tail, *partition, &ids, NextCommands { interactive, bulk }, deadline) {
+            Ok(taken) => {
+                stopped(*partition).set(0);
+                owned.insert(*partition, taken);
+            }
             Err(error) => {
                 metrics::counter!(crate::telemetry::RETRIES, "reason" => "take").increment(1);
+                if let Some(EngineError::Refused(why)) = error.downcast_ref() {
+                    tracing::error!(partition, %why, "the partition is stopped");
+                    stopped(*partition).set(1);
+                    continue;
+                }
                 let error = format!("{error:#}");
                 tracing::warn!(partition, error, "the partition is not taken yet");
             }
@@ -58,6 +74,7 @@ fn one(
     around: &Surroundings,
     tail: &Tail,
     partition: i32,
+    ids: &[String],
     next: NextCommands,
     deadline: Instant,
 ) -> anyhow::Result<Partition> {
@@ -65,13 +82,17 @@ fn one(
     let decisions = tail.high_watermark(CATALOG.decisions.name, partition)?;
     tail.wait_settled(CATALOG.events.name, partition, events, deadline)?;
     tail.wait_settled(CATALOG.decisions.name, partition, decisions, deadline)?;
-    let covered = around.ask(snapshot::covered(&around.db, &around.tables, &[partition]))?;
-    let covered = covered.get(&partition).copied().unwrap_or_default();
+    let mut log = BTreeMap::new();
+    for ((topic, id), end) in READ.iter().zip(ids).zip([events, decisions]) {
+        let start = tail.bounds(topic.name, partition)?.next;
+        log.insert(topic.name.to_owned(), Extent { topic_id: id.clone(), start, end });
+    }
+    let covered = around.ask(snapshot::take(&around.db, &around.tables, partition, &log))?;
     let mut taken = Partition::new(next, covered);
     let first_event = covered.snapshot.min(covered.status_events);
     let event_bounds = bounds(&CATALOG.events, around, first_event, events)?;
     // Decisions expire, and with them what nobody has read: it is older than any retry.
-    let kept = tail.bounds(CATALOG.decisions.name, partition)?.next;
+    let kept = log.get(CATALOG.decisions.name).map_or(0, |extent| extent.start);
     let first_decision = covered.status_decisions.max(kept.min(decisions));
     let decision_bounds = bounds(&CATALOG.decisions, around, first_decision, decisions)?;
     tail.read(CATALOG.events.name, partition, event_bounds, deadline, |message| {
@@ -104,12 +125,7 @@ pub(super) fn beyond_markers(
     Ok(if first.is_none() { end } else { next })
 }
 
-/// A checkpoint beyond the end means that the log lost what was already projected; deciding on
-/// would give old versions to new events.
 fn bounds(topic: &Topic, around: &Surroundings, next: i64, end: i64) -> anyhow::Result<Bounds> {
-    if next > end {
-        bail!("a checkpoint stands at {next} of {}, which ends at {end}", topic.name);
-    }
     let missing = usize::try_from(end - next).unwrap_or(usize::MAX);
     if missing > around.tail_max {
         bail!("{missing} records of {} are not projected yet; waiting", topic.name);

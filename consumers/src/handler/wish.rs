@@ -82,6 +82,8 @@ enum Unreadable {
     Key,
     #[error("its key belongs to another partition")]
     Partition,
+    #[error("the name of a header is no text")]
+    HeaderName,
     #[error("this build knows no command {0}")]
     Unknown(String),
 }
@@ -93,9 +95,13 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
     if home != message.partition() {
         return Err(Unreadable::Partition);
     }
+    let headers = MessageHeaders(message);
+    if !headers.have_names() {
+        return Err(Unreadable::HeaderName);
+    }
     let body = catalog::Command::decode(&frame)?
         .ok_or_else(|| Unreadable::Unknown(frame.record_name().to_owned()))?;
-    Ok(CommandMessage::read(&MessageHeaders(message), aggregate, body)?)
+    Ok(CommandMessage::read(&headers, aggregate, body)?)
 }
 
 fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {

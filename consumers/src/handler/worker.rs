@@ -18,7 +18,7 @@ use super::{
     partition::Partition,
     reply::Replier,
     sequence::Sequence,
-    take,
+    stopped, take,
     wish::Wish,
 };
 use crate::{
@@ -157,6 +157,7 @@ impl<'a> Worker<'a> {
 
     fn rebalanced(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
         for change in changes {
+            (0..CATALOG.commands.partitions).for_each(|at| stopped(at).set(0));
             self.owned.clear();
             self.paused = false;
             self.rest_until = None;

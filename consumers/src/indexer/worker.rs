@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use projections::{
     EngineError, Extent, Tables,
-    search::{self, Change, Moved, PROJECTION, Read, Source, TOPICS, Versioned, Written},
+    search::{self, Change, Moved, PROJECTION, Reached, Read, Source, TOPICS, Versioned, Written},
 };
 use schemas::CATALOG;
 use tokio::time::{error::Elapsed, timeout_at};
@@ -56,6 +56,7 @@ pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<
         due: Instant::now(),
         deadline: Instant::now() + ANSWER,
         again: None,
+        rewound: None,
         fans_out: true,
         progress: Progress::new(around.ends.clone()),
     };
@@ -99,6 +100,9 @@ struct Worker<'a> {
     deadline: Instant,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
+    /// The ends of the log that the read models are to pass before anything is written, where they
+    /// have gone back behind what the index shows.
+    rewound: Option<BTreeMap<i32, i64>>,
     /// Whether there may be fan-outs of the partitions that are not done.
     fans_out: bool,
     progress: Progress,
@@ -111,8 +115,8 @@ impl Worker<'_> {
             self.again = None;
             self.attempt(Self::take)?;
         }
-        let waiting = self.owned.values().any(Following::is_waiting);
-        let wait = match (self.fans_out && self.again.is_none(), waiting) {
+        let (writes, waiting) = (self.may_write(), self.is_waiting());
+        let wait = match (self.fans_out && writes, waiting && writes) {
             (true, _) => Duration::ZERO,
             (false, true) => self.due.duration_since(Instant::now()).min(WAIT),
             (false, false) => WAIT,
@@ -134,16 +138,27 @@ impl Worker<'_> {
             }
             Err(error) => self.attempt(|_| Err(error))?,
         }
-        let waiting = self.again.is_none() && self.owned.values().any(Following::is_waiting);
-        if waiting && Instant::now() >= self.due {
+        if self.rewound.is_some() && self.again.is_none() && Instant::now() >= self.due {
+            self.attempt(Self::catch_up)?;
+            self.due = Instant::now() + PACE;
+        }
+        if self.may_write() && self.is_waiting() && Instant::now() >= self.due {
             self.attempt(Self::index)?;
             self.due = Instant::now() + PACE;
         }
-        if self.fans_out && self.again.is_none() {
+        if self.fans_out && self.may_write() {
             self.attempt(Self::fan_out)?;
         }
         self.progress.tell(&self.reader, &self.owned);
         Ok(())
+    }
+
+    fn may_write(&self) -> bool {
+        self.again.is_none() && self.rewound.is_none()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.owned.values().any(Following::is_waiting)
     }
 
     fn own(&mut self, partitions: Vec<i32>) {
@@ -197,7 +212,55 @@ impl Worker<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.look_back()?;
         self.go()
+    }
+
+    /// Documents that are newer than the read models say that a backup of these was restored. The
+    /// sum of checkpoints that a document is versioned by then comes by the same numbers on another
+    /// way, and a document read on it could be refused for one that has seen less. Once the read
+    /// models have passed what the log holds now, theirs is the greatest version again.
+    fn look_back(&mut self) -> anyhow::Result<()> {
+        let newest = self.answer(self.around.search.newest(self.around.version));
+        let newest = newest.context("opensearch")??;
+        let reached = self.reached()?.version;
+        if newest <= reached {
+            self.rewound = None;
+            return Ok(());
+        }
+        let end = |at| Ok((at, self.reader.bounds(CATALOG.events.name, at)?.1));
+        let ends = (0..CATALOG.events.partitions).map(end).collect::<anyhow::Result<_>>()?;
+        tracing::warn!(
+            newest,
+            reached,
+            ?ends,
+            "the read models have gone back behind the index, \
+            as a restored backup does: it is written again once they have caught up"
+        );
+        self.rewound = Some(ends);
+        Ok(())
+    }
+
+    fn reached(&self) -> anyhow::Result<Reached> {
+        let reached = search::reached(&self.around.db, &self.tables);
+        Ok(self.answer(reached).context("mysql")??)
+    }
+
+    fn catch_up(&mut self) -> anyhow::Result<()> {
+        let next = self.reached()?.next;
+        let passed = |(at, end): (&i32, &i64)| next.get(at).is_some_and(|next| next >= end);
+        if self.rewound.as_ref().is_none_or(|ends| ends.iter().all(passed)) {
+            tracing::info!("the read models have caught up: the index is written again");
+            self.rewound = None;
+        }
+        self.failures = 0;
+        self.hold()
+    }
+
+    /// Reads no further where very much waits already, and further again where it does not.
+    fn hold(&mut self) -> anyhow::Result<()> {
+        let changed = self.owned.values_mut().map(Following::hold).filter(|&changed| changed);
+        if changed.count() > 0 { self.go() } else { Ok(()) }
     }
 
     fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
@@ -228,8 +291,7 @@ impl Worker<'_> {
             self.pass(steps)?;
         }
         self.failures = 0;
-        let changed = self.owned.values_mut().map(Following::hold).filter(|&changed| changed);
-        if changed.count() > 0 { self.go() } else { Ok(()) }
+        self.hold()
     }
 
     /// What the read models cover by now, and the documents of the changes below that.

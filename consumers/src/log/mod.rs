@@ -22,6 +22,6 @@ pub use ownership::{Change, Member, Ownership, is_stranded, read_on};
 pub use reader::{Polled, Reader};
 pub(crate) use reader::{READING, passing};
 pub use record::{Decoder, MessageHeaders, key_of, to_kafka};
-pub(crate) use silence::Silence;
+pub(crate) use silence::{Silence, is_away};
 pub use tail::{Bounds, Tail};
 pub use transaction::{CommitError, Delivered, Outgoing, TransactionWriter, write_alone};

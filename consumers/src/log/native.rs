@@ -4,6 +4,7 @@
 use std::{
     ffi::{CStr, CString},
     net::{TcpStream, ToSocketAddrs as _},
+    ptr, slice,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use rdkafka::{
     bindings as sys,
     client::{Client, ClientContext},
     consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata},
+    message::BorrowedHeaders,
 };
 
 /// A consumer's membership at one moment: the fence of every commit made on its behalf.
@@ -155,10 +157,60 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
 
+/// Each header in its order, with its name as it came: a stranger's need not be text, and rdkafka
+/// panics over one that is none.
+pub fn headers(
+    headers: &BorrowedHeaders,
+) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> + use<'_> {
+    (0..).map_while(|at| header(headers, at))
+}
+
+fn header(headers: &BorrowedHeaders, at: usize) -> Option<(&[u8], Option<&[u8]>)> {
+    // rdkafka's type is this pointer, and nothing else.
+    let native = ptr::from_ref(headers).cast::<sys::rd_kafka_headers_t>();
+    let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+    // SAFETY: name and value live in the headers, as long as these are borrowed, and are set
+    // wherever no error is told; a header without a value has a null one.
+    unsafe {
+        let told =
+            sys::rd_kafka_header_get_all(native, at, &raw mut name, &raw mut value, &raw mut size);
+        if told != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        let value = (!value.is_null()).then(|| slice::from_raw_parts(value.cast::<u8>(), size));
+        Some((CStr::from_ptr(name).to_bytes(), value))
+    }
+}
+
 /// Does to a producer what an error does that its idempotence does not survive.
 #[cfg(test)]
 pub(crate) fn fail_for_good<C: ClientContext>(client: &Client<C>) {
     let error = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     // SAFETY: the client outlives the call, and the text is copied.
     unsafe { sys::rd_kafka_test_fatal_error(client.native_ptr(), error, c"a test".as_ptr()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_headers_name_may_be_no_text() {
+        let given: [(&[u8], Option<&[u8]>); 4] =
+            [(b"mark", Some(b"1")), (b"m\xff", Some(b"\0\xfe")), (b"none", None), (b"", Some(b""))];
+        // SAFETY: everything is copied into the headers, which are destroyed once, after their
+        // last use; rdkafka's type is this pointer, and nothing else.
+        unsafe {
+            let native = sys::rd_kafka_headers_new(4);
+            for (name, value) in given {
+                let (start, size) = value.map_or((ptr::null(), 0), |v| (v.as_ptr(), v.len()));
+                let size = isize::try_from(size).unwrap();
+                let length = isize::try_from(name.len()).unwrap();
+                sys::rd_kafka_header_add(native, name.as_ptr().cast(), length, start.cast(), size);
+            }
+            let borrowed = &*native.cast::<BorrowedHeaders>();
+            assert_eq!(headers(borrowed).collect::<Vec<_>>(), given);
+            sys::rd_kafka_headers_destroy(native);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use domain::Timestamp;
 use projections::{Fact, Logged};
 use rdkafka::{
     Message,
-    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
+    message::{BorrowedMessage, Header, OwnedHeaders},
 };
 use schemas::{
     Codec, CodecError, Decision, DecisionMessage, EventMessage, Frame, HeaderSource, Headers,
@@ -14,6 +14,8 @@ use schemas::{
 };
 use tokio::runtime::Handle;
 use uuid::Uuid;
+
+use super::native;
 
 /// Reads framed records, and asks the registry for schemas that appeared while running.
 ///
@@ -109,17 +111,31 @@ pub struct MessageHeaders<'a>(pub &'a BorrowedMessage<'a>);
 
 impl HeaderSource for MessageHeaders<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
-        let headers = self.0.headers()?;
-        headers.iter().find(|header| header.key == name).and_then(|header| header.value)
+        let headers = native::headers(self.0.headers()?);
+        headers
+            .into_iter()
+            .find(|(known, _)| *known == name.as_bytes())
+            .and_then(|(_, value)| value)
     }
 }
 
 impl MessageHeaders<'_> {
-    /// All headers, as they came; one without a value as an empty one.
+    /// All headers, as they came; one without a value as an empty one. What of a name is no text is
+    /// replaced: no producer of ours could write it.
     pub fn all(&self) -> Headers {
+        let text = |name| String::from_utf8_lossy(name).into_owned().into();
         let bytes = |value: Option<&[u8]>| value.unwrap_or_default().to_vec();
-        let headers = self.0.headers().into_iter().flat_map(rdkafka::message::Headers::iter);
-        headers.map(|header| (header.key.to_owned().into(), bytes(header.value))).collect()
+        self.each().map(|(name, value)| (text(name), bytes(value))).collect()
+    }
+
+    /// Whether every name is text.
+    pub fn have_names(&self) -> bool {
+        self.each().all(|(name, _)| str::from_utf8(name).is_ok())
+    }
+
+    /// Each name and value, as they came.
+    pub fn each(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.0.headers().into_iter().flat_map(native::headers)
     }
 }
 

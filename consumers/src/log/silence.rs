@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rdkafka::error::KafkaError;
+
 /// How often the same silence is told of, at most.
 const AGAIN: Duration = Duration::from_secs(30);
 /// How often a client that hears nothing is shown the brokers.
@@ -53,6 +55,15 @@ impl Silence {
         self.told.set(Some(now));
         true
     }
+}
+
+/// Whether it is the brokers that do not answer, or not yet as they will: what is said of the
+/// client's own settings stays.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    let of_the_client = |error: &KafkaError| {
+        matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+    };
+    error.downcast_ref::<KafkaError>().is_some_and(|error| !of_the_client(error))
 }
 
 #[cfg(test)]

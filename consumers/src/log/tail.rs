@@ -136,6 +136,15 @@ impl Tail {
         Ok(Bounds { next, end })
     }
 
+    /// The ids of `topics`, in their order; a topic made anew has another one.
+    ///
+    /// # Errors
+    /// When the brokers do not describe them in time.
+    pub fn topic_ids(&self, topics: &[Topic]) -> anyhow::Result<Vec<String>> {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
+        native::topic_ids(&self.committed, &names, 3000).map_err(anyhow::Error::msg)
+    }
+
     /// The last stable offset of each partition of a topic, in their order, asked for together.
     ///
     /// # Errors

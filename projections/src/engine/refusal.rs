@@ -2,6 +2,10 @@
 
 use crate::{error::Error, projection::Fault};
 
+/// What helps where log and read models do not belong together.
+const ADVICE: &str = "restore the backup of MySQL that belongs to this log, or begin with an empty \
+                      database (docs/reliability.md, Backup and restore), then start again";
+
 /// Why a batch was not applied, or a partition not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -39,7 +43,10 @@ pub struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The log lacks what was applied: it lost records, or is another one.
-    #[error("{topic} ends at {end}, but {next} is the next to apply: the log has lost records")]
+    #[error(
+        "{topic} ends at {end}, but {next} is the next to apply: the log has lost records, or the \
+         checkpoint is not of this log: {ADVICE}"
+    )]
     BeyondEnd {
         /// The topic.
         topic: String,
@@ -49,7 +56,11 @@ pub enum Refused {
         end: i64,
     },
     /// The log no longer has what is to be applied next.
-    #[error("{topic} starts at {start}, but {next} is the next to apply: records are missing")]
+    #[error(
+        "{topic} starts at {start}, but {next} is the next to apply: the log has lost its first \
+         records, from which all else is made; restore the log, or a backup of MySQL that reaches \
+         beyond them"
+    )]
     BeforeStart {
         /// The topic.
         topic: String,
@@ -59,7 +70,10 @@ pub enum Refused {
         start: i64,
     },
     /// The topic was deleted and made anew.
-    #[error("{topic} has the id {is}, but what was applied came from {was}")]
+    #[error(
+        "{topic} has the id {is}, but what was applied came from {was}: the topic was made anew, or \
+         the database is of another log: {ADVICE}"
+    )]
     OtherTopic {
         /// The topic.
         topic: String,

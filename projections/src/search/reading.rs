@@ -7,7 +7,7 @@ use schemas::CATALOG;
 use sqlx::{Executor, MySql, pool::PoolConnection};
 use uuid::Uuid;
 
-use super::{Document, Versioned};
+use super::{Document, Reached, Versioned};
 use crate::{
     Page, Pool, Projection, Tables, checkpoint,
     directory::{self, Directory, EntryKind},
@@ -53,7 +53,8 @@ pub async fn documents(
 /// Rows and checkpoints of one moment, so an external version says exactly which rows it stands
 /// for: `products version * 2^48 + the sum of all checkpoints that documents depend on`. The
 /// moments of one primary are totally ordered, and checkpoints only grow, so of two versions the
-/// greater one has seen more.
+/// greater one has seen more. Where a backup was restored they have not only grown: see
+/// [`Reached`].
 pub(super) struct Look<'t> {
     moment: Moment,
     tables: &'t Tables,
@@ -89,6 +90,12 @@ impl<'t> Look<'t> {
         let filter = Filter { brand: Some(brand), ..Filter::default() };
         let connection = self.moment.connection();
         products::page(connection, self.tables, mall, &filter, after, most).await
+    }
+
+    /// How far the read models had come; the look is over then.
+    pub(super) async fn reached(self) -> Result<Reached, Error> {
+        self.moment.end().await?;
+        Ok(Reached { next: self.next, version: self.version })
     }
 
     /// The documents of rows that were read in this look, which is over then.

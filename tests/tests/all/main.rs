@@ -29,12 +29,14 @@ mod kills;
 mod once;
 mod outages;
 mod overload;
+mod restore;
 mod search;
 mod storefront;
 mod thread;
 mod tidy;
 mod trial;
 mod verify;
+mod waiting;
 mod world;
 mod zombie;
 
@@ -154,6 +156,11 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
         trial!(on_servers overload::a_flood_is_refused_and_nobody_else),
+        trial!(on_servers waiting::who_starts_without_the_registry_waits),
+        trial!(on_servers waiting::who_starts_without_mysql_waits),
+        trial!(on_servers waiting::who_starts_without_kafka_waits),
+        trial!(on_servers restore::an_older_backup_catches_up),
+        trial!(on_servers restore::what_is_not_of_this_log_is_refused),
         trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
