@@ -133,11 +133,15 @@ impl Place {
         }
     }
 
-    /// It is decided.
-    pub(crate) fn decided(self) {
+    /// It is decided; `alone` where no other copy of it is waited for, whose decision it may be.
+    pub(crate) fn decided(self, alone: bool) {
         if let (Some(admission), Some(at)) = (&self.admission, self.at) {
             let (took, now) = (self.sent.elapsed(), Instant::now());
-            admission.lock().decided(at.partition, at.offset, took, now);
+            let mut gate = admission.lock();
+            match alone {
+                true => gate.decided(at.partition, at.offset, took, now),
+                false => gate.answered(at.partition, at.offset),
+            }
         }
     }
 
@@ -145,7 +149,7 @@ impl Place {
     pub(crate) fn watch(self, mut waiter: Waiter) {
         tokio::spawn(async move {
             if waiter.outcome(WATCHED).await.is_some() {
-                self.decided();
+                self.decided(waiter.is_alone());
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The one way a command goes into the log, whatever it is, and how its decision is answered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -18,12 +18,13 @@ use projections::{
 };
 use schemas::{CommandMessage, Lane, Origin, Outcome, Verdict};
 use serde::Serialize;
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     admission::Place,
-    app::App,
+    app::{App, Shared},
     auth::Caller,
     courtesy,
     freshness::{CONSISTENCY_TOKEN, Token},
@@ -97,7 +98,7 @@ pub(crate) enum Answer {
 }
 
 /// Appends the command, waits for its decision and answers.
-pub(crate) async fn submit(app: &App, mut place: Place, ask: Ask) -> Result<Answer, ApiError> {
+pub(crate) async fn submit(app: &Shared, place: Place, ask: Ask) -> Result<Answer, ApiError> {
     let wait = !ask.headers.respond_async;
     let keyed = ask.headers.idempotency_key.is_some();
     let message = message(ask, Some(app.reply_partition));
@@ -109,23 +110,37 @@ pub(crate) async fn submit(app: &App, mut place: Place, ask: Ask) -> Result<Answ
         let first = if keyed { first_decision(app, &message).await } else { None };
         return first.map_or(Err(refused), |first| conclude(&message, first));
     }
+    let message = Arc::new(message);
+    let wait = if wait { app.wait } else { Duration::ZERO };
+    // A task of its own: a caller who hangs up does not take the command back, which counts until
+    // it is decided.
+    let sent = tokio::spawn(send(app.clone(), message.clone(), place, wait).in_current_span());
+    let (position, outcome) = sent.await.map_err(|error| ApiError::Internal(error.into()))??;
+    faults::point("api.before_answer");
+    match outcome {
+        Some(outcome) => conclude(&message, outcome),
+        None => Ok(pending(&message.origin, position)),
+    }
+}
+
+/// Appends the command, and waits so long for its decision.
+async fn send(
+    app: Shared,
+    message: Arc<CommandMessage>,
+    mut place: Place,
+    wait: Duration,
+) -> Result<(Position, Option<Outcome>), ApiError> {
     // Registered before the append: afterwards the outcome may already have passed.
     let mut waiter = app.waiters.register(message.origin.command, &message.origin.body_hash);
     place.sends();
-    let position = append(app, &message).await?;
+    let position = append(&app, &message).await?;
     place.appended(position);
-    let outcome = if wait { waiter.outcome(app.wait).await } else { None };
-    faults::point("api.before_answer");
+    let outcome = waiter.outcome(wait).await;
     match outcome {
-        Some(outcome) => {
-            place.decided();
-            conclude(&message, outcome)
-        }
-        None => {
-            place.watch(waiter);
-            Ok(pending(&message.origin, position))
-        }
+        Some(_) => place.decided(waiter.is_alone()),
+        None => place.watch(waiter),
     }
+    Ok((position, outcome))
 }
 
 /// The command as it goes into the log; `reply_partition` where somebody waits for its outcome.

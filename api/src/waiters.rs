@@ -28,7 +28,7 @@ struct Waiting {
 struct Request {
     number: u64,
     body_hash: String,
-    tell: oneshot::Sender<Outcome>,
+    tell: oneshot::Sender<Told>,
 }
 
 /// A request's place in the queue. It is given up when dropped, so that a caller who went away
@@ -37,7 +37,14 @@ pub(crate) struct Waiter {
     waiting: Arc<Waiting>,
     command: CommandId,
     number: u64,
-    told: oneshot::Receiver<Outcome>,
+    told: oneshot::Receiver<Told>,
+    is_alone: bool,
+}
+
+/// An outcome, and whether it went to one request only.
+struct Told {
+    outcome: Outcome,
+    is_alone: bool,
 }
 
 impl Waiters {
@@ -48,15 +55,17 @@ impl Waiters {
         let request = Request { number, body_hash: body_hash.to_owned(), tell };
         self.0.requests.entry(command).or_default().push(request);
         gauge!(telemetry::WAITERS).increment(1.0);
-        Waiter { waiting: self.0.clone(), command, number, told }
+        Waiter { waiting: self.0.clone(), command, number, told, is_alone: true }
     }
 
     /// Tells an outcome to every request that it answers.
     pub(crate) fn wake(&self, outcome: &Outcome) {
         let mut awaited = false;
         if let Some(mut requests) = self.0.requests.get_mut(&outcome.command_id) {
+            let is_alone = requests.len() == 1;
             for request in requests.extract_if(.., |request| answers(outcome, &request.body_hash)) {
-                awaited |= request.tell.send(outcome.clone()).is_ok();
+                let told = Told { outcome: outcome.clone(), is_alone };
+                awaited |= request.tell.send(told).is_ok();
             }
         }
         let result = if awaited { "awaited" } else { "unawaited" };
@@ -73,7 +82,15 @@ fn answers(outcome: &Outcome, body_hash: &str) -> bool {
 impl Waiter {
     /// The outcome, if it comes within `patience`.
     pub(crate) async fn outcome(&mut self, patience: Duration) -> Option<Outcome> {
-        tokio::time::timeout(patience, &mut self.told).await.ok()?.ok()
+        let told = tokio::time::timeout(patience, &mut self.told).await.ok()?.ok()?;
+        self.is_alone = told.is_alone;
+        Some(told.outcome)
+    }
+
+    /// Whether the outcome is that of the record that this request appended: several requests for
+    /// one command appended several, and the first one decided answers all.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
     }
 }
 
@@ -116,6 +133,7 @@ mod tests {
         assert!(one.outcome(SOON).await.is_some());
         assert!(two.outcome(SOON).await.is_some());
         assert!(other.outcome(SOON).await.is_none());
+        assert!(!one.is_alone() && !two.is_alone() && other.is_alone());
         drop((one, two, other));
         assert!(waiters.0.requests.is_empty());
     }

@@ -73,9 +73,14 @@ pub enum CodecError {
 }
 
 impl CodecError {
-    /// Whether it may be otherwise at the next try: the registry is away.
+    /// Whether it may be otherwise at the next try: the registry is away, or answers before it has
+    /// read all that it keeps, or a schema is still to be registered.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.may_pass())
+        match self {
+            Self::NotRegistered(_) => true,
+            Self::Registry(error) => error.may_pass(),
+            _ => false,
+        }
     }
 }
 

@@ -82,6 +82,13 @@ impl Backlog {
         tells
     }
 
+    /// The command at `offset` counts no longer, whatever became of those before it.
+    pub(super) fn answered(&mut self, partition: i32, offset: i64) {
+        if let Some(partition) = self.0.get_mut(&partition) {
+            partition.undecided.remove(&offset);
+        }
+    }
+
     /// How many are undecided beyond what is waived.
     pub(super) fn counted(&self, now: Instant) -> usize {
         let beyond = |partition: &Partition| {

@@ -33,9 +33,10 @@ impl<T> Fair<T> {
         self.turns.push_back(mall.clone());
     }
 
-    /// Takes the first of the mall whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<(MallId, T)> {
-        let mall = self.turns.pop_front()?;
+    /// Takes the first of the mall whose turn it is among those that may.
+    pub(super) fn pop(&mut self, may: impl Fn(&MallId) -> bool) -> Option<(MallId, T)> {
+        let turn = self.turns.iter().position(may)?;
+        let mall = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&mall)?;
         let first = queue.pop_front();
         if queue.is_empty() {
@@ -68,8 +69,12 @@ mod tests {
         assert_eq!([&a, &b, &c].map(|mall| fair.of(mall)), [5, 2, 1]);
         fair.retain(|number| *number != 20);
         let served: Vec<i32> =
-            std::iter::from_fn(|| fair.pop()).map(|(_, number)| number).collect();
+            std::iter::from_fn(|| fair.pop(|_| true)).map(|(_, number)| number).collect();
         assert_eq!(served, [0, 10, 1, 11, 2, 3, 4]);
         assert_eq!(fair.of(&a), 0);
+        fair.push(&a, 1);
+        fair.push(&b, 2);
+        assert_eq!(fair.pop(|mall| *mall == b).map(|(_, number)| number), Some(2));
+        assert_eq!((fair.pop(|mall| *mall == b), fair.of(&a)), (None, 1));
     }
 }

@@ -93,20 +93,28 @@ impl<T> Gate<T> {
 
     /// A mall that has less than its share need not wait for what others have beyond theirs.
     fn has_room(&mut self, under_way: usize, now: Instant) -> bool {
-        let (size, undecided) = (self.window.size(), self.undecided(now));
-        self.window.see(undecided);
-        let share = (size / self.malls.len().max(1)).max(1);
-        self.is_bearable() && (undecided < size || under_way < share && undecided < 2 * size)
+        under_way < self.may_have_under_way(now)
     }
 
     /// Whoever waits and may append now.
     pub(super) fn next(&mut self, now: Instant) -> Option<(MallId, T)> {
-        if !self.is_bearable() || self.undecided(now) >= self.window.size() {
-            return None;
-        }
-        let (mall, waits) = self.waiting.pop()?;
+        let most = self.may_have_under_way(now);
+        let malls = &self.malls;
+        let may = |mall: &MallId| malls.get(mall).is_none_or(|mall| mall.under_way < most);
+        let (mall, waits) = self.waiting.pop(may)?;
         self.admit(&mall);
         Some((mall, waits))
+    }
+
+    /// How many a mall must have fewer than, to append one more: whoever waits already is asked the
+    /// same as who comes.
+    fn may_have_under_way(&mut self, now: Instant) -> usize {
+        let (size, undecided) = (self.window.size(), self.undecided(now));
+        self.window.see(undecided);
+        if !self.is_bearable() || undecided >= 2 * size {
+            return 0;
+        }
+        if undecided < size { usize::MAX } else { (size / self.malls.len().max(1)).max(1) }
     }
 
     fn admit(&mut self, mall: &MallId) {
@@ -129,6 +137,11 @@ impl<T> Gate<T> {
         if self.backlog.decided(partition, offset, now, pressed) {
             self.window.sample(took);
         }
+    }
+
+    /// It was decided by the decision of another copy of it, which says nothing of its place.
+    pub(super) fn answered(&mut self, partition: i32, offset: i64) {
+        self.backlog.answered(partition, offset);
     }
 
     /// An admitted request ends; `appended` says whether it came into the log.

@@ -40,6 +40,8 @@ const COVER_EVERY: Duration = Duration::from_millis(500);
 
 /// How long commands rest after a load or a commit has failed.
 const REST: Duration = Duration::from_millis(200);
+/// The pause where nothing of what the group gave us could be taken.
+const NOTHING_TAKEN: Duration = Duration::from_secs(1);
 
 /// Owns partitions until the shutdown, or until something unforeseen, and calls `turned` every so
 /// often to show that it still does.
@@ -135,7 +137,10 @@ impl<'a> Worker<'a> {
         let taken = take::take(self.around, &self.tail, &self.waiting, patience);
         self.take_at = Instant::now() + again;
         match taken {
-            Ok(taken) if taken.is_empty() => Ok(()),
+            Ok(taken) if taken.is_empty() => {
+                self.take_at = Instant::now() + again.max(NOTHING_TAKEN);
+                Ok(())
+            }
             Ok(taken) => {
                 metrics::counter!(telemetry::TAKEOVERS).increment(taken.len() as u64);
                 self.waiting.retain(|partition| !taken.contains_key(partition));

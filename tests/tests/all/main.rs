@@ -160,6 +160,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers waiting::who_starts_without_mysql_waits),
         trial!(on_servers waiting::who_starts_without_kafka_waits),
         trial!(on_servers restore::an_older_backup_catches_up),
+        trial!(on_servers restore::a_backup_restored_in_a_quiet_shop_catches_up),
         trial!(on_servers restore::what_is_not_of_this_log_is_refused),
         trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),

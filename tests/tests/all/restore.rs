@@ -60,6 +60,22 @@ pub(crate) async fn an_older_backup_catches_up(world: &mut World) -> Result<()> 
     is_whole(world).await
 }
 
+/// As above, where nobody writes meanwhile.
+pub(crate) async fn a_backup_restored_in_a_quiet_shop_catches_up(world: &mut World) -> Result<()> {
+    let backup = Backup::make(world)?;
+    let (_, token) = world.client.register(&samples::vacuum()).await?;
+    world.client.find("청소기", &token).await?;
+    end(world, &READERS).await?;
+    backup.restore(world)?;
+    let index = Log::of(Role::Indexer.binary())?;
+    world.fleet.restart(Role::Indexer, None)?;
+    index.says("the read models have gone back behind the index", PATIENCE).await?;
+    world.fleet.restart(Role::Projector, None)?;
+    world.fleet.restart(Role::Handler, None)?;
+    index.says("the read models have caught up", PATIENCE).await?;
+    is_whole(world).await
+}
+
 /// A backup of another log, and a checkpoint beyond the end of this one, stop whoever would use
 /// them, loudly; with the right one they go on.
 pub(crate) async fn what_is_not_of_this_log_is_refused(world: &mut World) -> Result<()> {

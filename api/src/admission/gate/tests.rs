@@ -121,6 +121,60 @@ fn whoever_floods_alone_is_told_that_it_is_all_there_is() {
 }
 
 #[test]
+fn the_window_follows_whoever_asks_how_much() {
+    for quiet in [0, 1] {
+        let mut world = World::new();
+        world.run(5 * SECOND, [20, 0], 1000, PARTITIONS);
+        world.run(20 * SECOND, [quiet, 10_000], 100, PARTITIONS);
+        assert_eq!(world.gate.size(), 32, "beside {quiet}");
+        world.run(20 * SECOND, [quiet, 10_000], 8_000, PARTITIONS);
+        assert!((100..600).contains(&world.gate.size()), "{} beside {quiet}", world.gate.size());
+        assert_eq!(world.refused[QUIET], []);
+    }
+}
+
+#[test]
+fn more_malls_than_places_are_all_served() {
+    let (mut gate, now) = (Gate::new(Duration::from_millis(25), Instant::now()), Instant::now());
+    let malls: Vec<MallId> = (0..200).map(|n| format!("m{n}").parse().unwrap()).collect();
+    let (mut log, mut served, mut offset) = (VecDeque::new(), vec![0; malls.len()], 0);
+    let (mut admit, mut left) = (vec![], 0);
+    for round in 0..100 {
+        for (number, mall) in malls.iter().enumerate().filter(|(n, _)| n % 4 == round % 4) {
+            if gate.arrive(mall, number, now) == Arrival::Admitted {
+                admit.push(number);
+            }
+        }
+        for _ in 0..50 {
+            for number in admit.drain(..) {
+                gate.appended(0, offset, now);
+                log.push_back((number, offset));
+                offset += 1;
+            }
+            let Some((number, at)) = log.pop_front() else { continue };
+            gate.decided(0, at, STEP, now);
+            gate.leave(&malls[number], true);
+            served[number] += 1;
+            left += 1;
+            admit.extend(std::iter::from_fn(|| gate.next(now)).map(|(_, number)| number));
+        }
+    }
+    assert!(left > 3_000 && served.iter().all(|times| *times > 0), "{left} {served:?}");
+}
+
+#[test]
+fn the_decision_of_a_copy_says_nothing_of_what_stands_before_the_other() {
+    let mut world = World::new();
+    let mall = world.malls[FLOOD].clone();
+    for offset in 0..10 {
+        assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+        world.gate.appended(0, offset, world.now);
+    }
+    world.gate.answered(0, 9);
+    assert_eq!(world.gate.in_all(), 9);
+}
+
+#[test]
 fn nobody_is_refused_while_partitions_change_owners() {
     for (absent, left) in [(SECOND, 0), (6 * SECOND, 0), (7 * SECOND, 3)] {
         let mut world = World::new();
