@@ -96,6 +96,10 @@ impl Run {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is left whose end would have to be waited for"
+)]
 async fn end_when_interrupted() {
     if tokio::signal::ctrl_c().await.is_ok() {
         println!("interrupted");
