@@ -46,13 +46,7 @@ pub(crate) async fn an_older_backup_catches_up(world: &mut World) -> Result<()> 
     load.until_decided(100, PATIENCE).await?;
     end(world, &READERS[..2]).await?;
     backup.restore(world)?;
-
-    let index = Log::of(Role::Indexer.binary())?;
-    world.fleet.restart(Role::Indexer, None)?;
-    index.says("the read models have gone back behind the index", PATIENCE).await?;
-    world.fleet.restart(Role::Projector, None)?;
-    world.fleet.restart(Role::Handler, None)?;
-    index.says("the read models have caught up", PATIENCE).await?;
+    catch_up(world).await?;
     load.until_decided(200, PATIENCE).await?;
     let report = load.finish().await?;
     println!("{} decided, sent again {}", report.decided.len(), report.sent_again);
@@ -67,13 +61,18 @@ pub(crate) async fn a_backup_restored_in_a_quiet_shop_catches_up(world: &mut Wor
     world.client.find("청소기", &token).await?;
     end(world, &READERS).await?;
     backup.restore(world)?;
+    catch_up(world).await?;
+    is_whole(world).await
+}
+
+/// Starts the readers on what was restored; the indexer first, which is to meet it as it is.
+async fn catch_up(world: &mut World) -> Result<()> {
     let index = Log::of(Role::Indexer.binary())?;
     world.fleet.restart(Role::Indexer, None)?;
     index.says("the read models have gone back behind the index", PATIENCE).await?;
     world.fleet.restart(Role::Projector, None)?;
     world.fleet.restart(Role::Handler, None)?;
-    index.says("the read models have caught up", PATIENCE).await?;
-    is_whole(world).await
+    index.says("the read models have caught up", PATIENCE).await
 }
 
 /// A backup of another log, and a checkpoint beyond the end of this one, stop whoever would use
