@@ -38,6 +38,8 @@ pub(crate) struct Plan {
 
 /// What became of one request.
 pub(crate) struct Answer {
+    /// Which of the paths it was sent to.
+    pub(crate) path: usize,
     /// When it should have been sent.
     pub(crate) due: Instant,
     /// How long after that it was answered.
@@ -95,18 +97,20 @@ impl Template {
                 return Ok(answers);
             }
             sleep_until(due.into()).await;
-            stream.write_all(self.request().as_bytes()).await?;
+            let (path, request) = self.request();
+            stream.write_all(request.as_bytes()).await?;
             let code = answer(&mut stream, &mut buffer).await?;
-            answers.push(Answer { due, took: due.elapsed(), code });
+            answers.push(Answer { path, due, took: due.elapsed(), code });
         }
     }
 
-    /// The next one. The numbers run on, so that no price comes twice in a row.
-    fn request(&self) -> String {
+    /// The next one, and its path. The numbers run on, so that no price comes twice in a row.
+    fn request(&self) -> (usize, String) {
         let number = self.next.fetch_add(1, Relaxed);
-        let head = &self.heads[number % self.heads.len()];
+        let path = number % self.heads.len();
+        let head = &self.heads[path];
         let body = samples::reprice(i64::try_from(number).unwrap_or(0) + 1).to_string();
-        format!("{head}{}\r\n\r\n{body}", body.len())
+        (path, format!("{head}{}\r\n\r\n{body}", body.len()))
     }
 }
 
