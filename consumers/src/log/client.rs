@@ -100,7 +100,7 @@ impl Kafka {
             .set("group.id", group)
             .set("partition.assignment.strategy", "range")
             .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "1000")
+            .set("heartbeat.interval.ms", "250")
             .set("max.poll.interval.ms", "60000");
         config
     }
