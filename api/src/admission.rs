@@ -1,6 +1,9 @@
 //! Which commands are let into the log, and when. The log is a queue in which everybody stands
 //! behind everybody: so it is kept short, whoever cannot enter it waits here, by mall, and whoever
 //! is too many is refused before a body is read.
+//!
+//! A request arrives, is read and looked up, enters when it may, and has its place until its
+//! command is decided.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +17,9 @@ use axum::{
 use consumers::{log::Position, shutdown::Shutdown, telemetry};
 use domain::MallId;
 use metrics::gauge;
+use schemas::topic::{PARTITIONS, partition_of};
 use tokio::{sync::oneshot, time::timeout};
+use uuid::Uuid;
 
 use crate::{
     auth::{Caller, Keys},
@@ -27,7 +32,7 @@ mod fair;
 mod gate;
 mod window;
 
-use gate::{Arrival, Gate};
+use gate::{Gate, Refusal};
 
 /// How long a request waits to append.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -40,12 +45,18 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(crate) struct Admission(Arc<Mutex<Gate<oneshot::Sender<Place>>>>);
 
-/// A merchant's request that may append a command.
-pub(crate) struct Admitted {
+/// A merchant's request that may be read, to append a command.
+pub(crate) struct Arrived {
     /// Who asks.
     pub caller: Caller,
-    /// Where the command counts until it is decided.
-    pub place: Place,
+    /// Its way to the log.
+    pub entry: Entry,
+}
+
+/// The right to wait for a place.
+pub(crate) struct Entry {
+    admission: Admission,
+    mall: MallId,
 }
 
 /// The place of one command, given back when dropped.
@@ -63,18 +74,11 @@ impl Admission {
         Self(Arc::new(Mutex::new(Gate::new(target, Instant::now()))))
     }
 
-    /// Waits for a place, if there is one to wait for.
-    async fn enter(&self, mall: &MallId) -> Result<Place, ApiError> {
-        let (tell, told) = oneshot::channel();
-        let arrival = self.lock().arrive(mall, tell, Instant::now());
-        match arrival {
-            Arrival::Admitted => Ok(self.place(mall.clone())),
-            Arrival::Waits => match timeout(PATIENCE, told).await {
-                Ok(Ok(place)) => Ok(place),
-                _ => Err(ApiError::Overloaded),
-            },
-            Arrival::OverShare => Err(ApiError::OverShare),
-            Arrival::Overloaded => Err(ApiError::Overloaded),
+    fn arrive(&self, mall: &MallId) -> Result<Entry, ApiError> {
+        match self.lock().arrive(mall, Instant::now()) {
+            Ok(()) => Ok(Entry { admission: self.clone(), mall: mall.clone() }),
+            Err(Refusal::OverShare) => Err(ApiError::OverShare),
+            Err(Refusal::Overloaded) => Err(ApiError::Overloaded),
         }
     }
 
@@ -116,6 +120,34 @@ impl Admission {
 
     fn lock(&self) -> MutexGuard<'_, Gate<oneshot::Sender<Place>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Waits for the place of a command to an aggregate.
+    ///
+    /// # Errors
+    /// When it takes too long, or the aggregate's partition has no owner, and as much to decide as
+    /// it may be left with.
+    pub(crate) async fn enter(self, aggregate: Uuid) -> Result<Place, ApiError> {
+        let Self { admission, mall } = &self;
+        let (tell, told) = oneshot::channel();
+        let place = if admission.lock().enter(mall, tell, Instant::now()) {
+            admission.place(mall.clone())
+        } else {
+            timeout(PATIENCE, told).await.ok().and_then(Result::ok).ok_or(ApiError::Overloaded)?
+        };
+        let partition = partition_of(&aggregate.to_string(), PARTITIONS);
+        if admission.lock().is_full(mall, partition, Instant::now()) {
+            return Err(ApiError::Overloaded);
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.admission.lock().comes_no_more(&self.mall);
     }
 }
 
@@ -169,7 +201,7 @@ impl Drop for Place {
     }
 }
 
-impl<S> FromRequestParts<S> for Admitted
+impl<S> FromRequestParts<S> for Arrived
 where
     S: Send + Sync,
     Keys: FromRef<S>,
@@ -179,8 +211,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let place = Admission::from_ref(state).enter(&caller.mall).await?;
-        Ok(Self { caller, place })
+        let entry = Admission::from_ref(state).arrive(&caller.mall)?;
+        Ok(Self { caller, entry })
     }
 }
 

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    admission::Admitted,
+    admission::Arrived,
     app::{App, Shared},
     auth::{Caller, Visitor},
     body::Checked,
@@ -64,7 +64,7 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 )]
 async fn register_partner(
     State(app): State<Shared>,
-    Admitted { caller, place }: Admitted,
+    Arrived { caller, entry }: Arrived,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<RegisterPartner>,
@@ -73,7 +73,7 @@ async fn register_partner(
     let aggregate =
         identity::new_id(&caller, "partner", numbered, headers.idempotency_key.as_deref());
     let wish = partner::Command::from(wish).into();
-    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, entry, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Register a brand
@@ -91,7 +91,7 @@ async fn register_partner(
 )]
 async fn register_brand(
     State(app): State<Shared>,
-    Admitted { caller, place }: Admitted,
+    Arrived { caller, entry }: Arrived,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<RegisterBrand>,
@@ -100,7 +100,7 @@ async fn register_brand(
     let aggregate =
         identity::new_id(&caller, "brand", numbered, headers.idempotency_key.as_deref());
     let wish = brand::Command::from(wish).into();
-    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, entry, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Which page of a list.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    admission::Admitted,
+    admission::Arrived,
     app::Shared,
     auth::{Caller, Visitor},
     body::Checked,
@@ -77,14 +77,14 @@ pub(crate) fn router() -> OpenApiRouter<Shared> {
 )]
 async fn register(
     State(app): State<Shared>,
-    Admitted { caller, place }: Admitted,
+    Arrived { caller, entry }: Arrived,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<RegisterProduct>,
 ) -> Result<Answer, ApiError> {
     let aggregate = identity::product_id(&caller, &wish, headers.idempotency_key.as_deref());
     let wish = Command::from(wish).into();
-    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, entry, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Make a product what a feed says it is
@@ -109,7 +109,7 @@ async fn register(
 )]
 async fn upsert(
     State(app): State<Shared>,
-    Admitted { caller, place }: Admitted,
+    Arrived { caller, entry }: Arrived,
     call: Call,
     headers: CommandHeaders,
     Checked(wish): Checked<UpsertProduct>,
@@ -119,7 +119,7 @@ async fn upsert(
     }
     let aggregate = identity::product_id(&caller, &wish.product, None);
     let wish = Command::from(wish).into();
-    submit(&app, place, Ask { caller, call, headers, aggregate, wish }).await
+    submit(&app, entry, Ask { caller, call, headers, aggregate, wish }).await
 }
 
 /// Show a product

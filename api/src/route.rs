@@ -116,7 +116,7 @@ macro_rules! command_route {
         )]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::Shared>,
-            $crate::admission::Admitted { caller, place }: $crate::admission::Admitted,
+            $crate::admission::Arrived { caller, entry }: $crate::admission::Arrived,
             aggregate: $crate::route::$of,
             call: $crate::headers::Call,
             headers: $crate::headers::CommandHeaders,
@@ -125,7 +125,7 @@ macro_rules! command_route {
             let wish = Command::from(wish).into();
             $crate::submit::submit(
                 &app,
-                place,
+                entry,
                 $crate::submit::Ask { caller, call, headers, aggregate: aggregate.id, wish },
             )
             .await

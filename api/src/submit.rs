@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    admission::Place,
+    admission::{Entry, Place},
     app::{App, Shared},
     auth::Caller,
     courtesy,
@@ -98,7 +98,7 @@ pub(crate) enum Answer {
 }
 
 /// Appends the command, waits for its decision and answers.
-pub(crate) async fn submit(app: &Shared, place: Place, ask: Ask) -> Result<Answer, ApiError> {
+pub(crate) async fn submit(app: &Shared, entry: Entry, ask: Ask) -> Result<Answer, ApiError> {
     let wait = !ask.headers.respond_async;
     let keyed = ask.headers.idempotency_key.is_some();
     let message = message(ask, Some(app.reply_partition));
@@ -110,6 +110,7 @@ pub(crate) async fn submit(app: &Shared, place: Place, ask: Ask) -> Result<Answe
         let first = if keyed { first_decision(app, &message).await } else { None };
         return first.map_or(Err(refused), |first| conclude(&message, first));
     }
+    let place = entry.enter(message.origin.aggregate).await?;
     let message = Arc::new(message);
     let wait = if wait { app.wait } else { Duration::ZERO };
     // A task of its own: a caller who hangs up does not take the command back, which counts until

@@ -10,6 +10,9 @@ use crate::{
     wait::until,
 };
 
+/// How long everything may need to come to rest.
+const REST: Duration = Duration::from_secs(120);
+
 /// What a process does for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -113,6 +116,24 @@ impl Fleet {
     /// When it cannot be run.
     pub fn jangbu(&self, words: &[&str]) -> Result<(ExitStatus, String)> {
         process::run("jangbu", words, &self.settings)
+    }
+
+    /// Lets `jangbu verify` look at everything once it is at rest. What it finds broken is never
+    /// looked at twice: what mends itself was broken all the same.
+    ///
+    /// # Errors
+    /// When anything is broken, or rest is not reached.
+    pub async fn verify(&self, flags: &[&str]) -> Result<()> {
+        let words = [&["verify", "--wait", "30"], flags].concat();
+        let found = until("verify reaches rest", REST, async || {
+            let (status, printed) = self.jangbu(&words)?;
+            let is_told = status.success() || printed.contains("\nbroken ");
+            ensure!(is_told, "{printed}");
+            Ok(Some((status.success(), printed)))
+        });
+        let (holds, printed) = found.await?;
+        ensure!(holds, "{printed}");
+        Ok(())
     }
 
     /// A client of the api with the key of the mall `demo`.

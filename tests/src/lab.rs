@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use domain::Timestamp;
 use fastrand::Rng;
 
-use crate::{Fleet, Load, Stack, load::Judged, until};
+use crate::{Fleet, Load, Stack, load::Judged};
 
 mod brokers;
 mod clock;
@@ -59,7 +59,7 @@ impl Lab<'_> {
         let seed = self.seed ^ fingerprint(fault.name);
         let mut load = Load::start(&client, self.writers, seed);
         load.until_decided(self.between.min(100), PATIENCE).await?;
-        load.stall();
+        load.forget_stalls();
         let mut row = Row::of(fault.name);
         for run in 0..runs {
             let chance = Rng::with_seed(seed.wrapping_add(u64::from(run)));
@@ -75,22 +75,10 @@ impl Lab<'_> {
         row.sent_again = report.sent_again;
         row.stall = report.stall;
         row.judged = report.judge(&client).await?;
-        self.verify(&since).await?;
+        // What was appended since then must agree with the read side.
+        self.fleet.verify(&["--since", &since]).await?;
         row.took = begin.elapsed();
         Ok(row)
-    }
-
-    /// What was appended since a time must agree with the read side, once that has caught up.
-    async fn verify(&self, since: &str) -> Result<()> {
-        until("verify finds nothing", PATIENCE, async || {
-            let (status, printed) =
-                self.fleet.jangbu(&["verify", "--wait", "30", "--since", since])?;
-            match status.success() {
-                true => Ok(Some(())),
-                false => bail!("{printed}"),
-            }
-        })
-        .await
     }
 }
 

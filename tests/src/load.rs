@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -27,6 +30,8 @@ pub use judged::{Judged, history};
 use stalls::Stalls;
 use writer::Writer;
 
+/// How long the last wishes may take.
+const LAST_WISHES: Duration = Duration::from_secs(120);
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// A running load.
@@ -104,23 +109,27 @@ impl Load {
         self.shared.decided.load(Relaxed)
     }
 
-    /// Forgets the stalls so far, and answers the longest of them.
-    pub fn stall(&self) -> Duration {
-        self.shared.stalls.take()
+    /// The stalls so far do not count.
+    pub fn forget_stalls(&self) {
+        self.shared.stalls.forget();
     }
 
     /// Lets every writer finish what it wished last.
     ///
     /// # Errors
-    /// When a writer met an answer that it should never get.
+    /// When a writer met an answer that it should never get, or is not decided in time.
     pub async fn finish(mut self) -> Result<Report> {
         self.shared.ending.store(true, Relaxed);
         let mut decided = Vec::new();
-        while let Some(ended) = self.writers.join_next().await {
-            decided.append(&mut ended??);
-        }
+        let all = async {
+            while let Some(ended) = self.writers.join_next().await {
+                decided.append(&mut ended??);
+            }
+            anyhow::Ok(())
+        };
+        timeout(LAST_WISHES, all).await.context("a wish is still not decided")??;
         let sent_again = self.shared.sent_again.load(Relaxed);
-        Ok(Report { decided, sent_again, stall: self.stall() })
+        Ok(Report { decided, sent_again, stall: self.shared.stalls.longest() })
     }
 
     /// Why a writer has ended before it was asked to, if one has.

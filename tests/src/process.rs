@@ -270,7 +270,8 @@ fn command(binary: &str, arguments: &[&str], settings: &Settings) -> Result<Comm
     Ok(command)
 }
 
-fn send(pid: u32, signal: Signal) -> Result<()> {
+/// Sends a signal to a process that is ours.
+pub(crate) fn send(pid: u32, signal: Signal) -> Result<()> {
     let name = match signal {
         Signal::Terminate => "TERM",
         Signal::Kill => "KILL",

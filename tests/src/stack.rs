@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::processor_time;
+use crate::process::{Signal, processor_time, send};
 
 /// A running stack of servers.
 pub struct Stack {
@@ -146,11 +146,22 @@ impl Stack {
     pub fn processor_times(&self) -> Result<BTreeMap<String, Duration>> {
         let mut times = BTreeMap::new();
         for server in ["kafka", "mysql", "opensearch"] {
-            let file = self.folder().join(format!("{server}.pid"));
-            let pid = fs::read_to_string(file)?.trim().parse()?;
-            times.insert(server.to_owned(), processor_time(pid)?);
+            times.insert(server.to_owned(), processor_time(self.pid(server)?)?);
         }
         Ok(times)
+    }
+
+    /// Sends a signal to a server's process.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn signal(&self, server: &str, signal: Signal) -> Result<()> {
+        send(self.pid(server)?, signal)
+    }
+
+    fn pid(&self, server: &str) -> Result<u32> {
+        let file = self.folder().join(format!("{server}.pid"));
+        Ok(fs::read_to_string(file)?.trim().parse()?)
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<()> {

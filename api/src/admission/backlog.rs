@@ -10,11 +10,12 @@ use std::{
 /// an owner.
 const SILENCE: Duration = Duration::from_millis(400);
 /// What may come in meanwhile, as a share of what was decided in the same time before: a little
-/// more, since arrivals are not even; and little where more was asked for already.
+/// more, since arrivals are not even.
 const LEEWAY: f64 = 1.25;
-const LEEWAY_UNDER_PRESSURE: f64 = 0.25;
 /// What may come in a second where nothing is known of before.
 const UNKNOWN: f64 = 50.0;
+/// How many may wait for one owner, however long it is away: what its absence may cost in memory.
+const MOST: f64 = 1024.0;
 /// The share of an owner's decisions by which the backlog of its absence must shrink.
 const WORKED_OFF: f64 = 0.25;
 /// What is given up: it is decided all the same, and nobody was told.
@@ -35,11 +36,10 @@ struct Partition {
     waived: f64,
     /// When it last decided something, or began to have something to decide.
     heard: Instant,
-    /// What may come in from then on, as a share of what is decided.
-    leeway: f64,
-    /// Decisions since the last turn, and in a second while it had an owner.
-    decided: usize,
+    /// Decisions in a second while it had an owner, and those that are not in it yet.
     rate: f64,
+    decided: usize,
+    since: Instant,
 }
 
 impl Backlog {
@@ -50,9 +50,9 @@ impl Backlog {
             decided_to: -1,
             waived: 0.0,
             heard: now,
-            leeway: LEEWAY,
-            decided: 0,
             rate: 0.0,
+            decided: 0,
+            since: now,
         };
         let partition = self.0.entry(partition).or_insert_with(new);
         if partition.undecided.is_empty() {
@@ -63,21 +63,17 @@ impl Backlog {
         }
     }
 
-    /// The command at `offset` is decided, and therefore all before it, while `pressed` says that
-    /// more is asked for than can be; true if the time that it took tells something about the load.
-    pub(super) fn decided(
-        &mut self,
-        partition: i32,
-        offset: i64,
-        now: Instant,
-        pressed: bool,
-    ) -> bool {
+    /// The command at `offset` is decided, and therefore all before it; true if the time that it
+    /// took tells something about the load.
+    pub(super) fn decided(&mut self, partition: i32, offset: i64, now: Instant) -> bool {
         let Some(partition) = self.0.get_mut(&partition) else { return false };
-        partition.waived = partition.allowance(now);
+        if partition.is_silent(now) {
+            partition.waived = float(partition.undecided.len());
+            partition.since = now;
+        }
         let tells = partition.waived < 1.0;
         let left = partition.undecided.split_off(&(offset + 1));
         partition.worked_off(left, now);
-        partition.leeway = if pressed { LEEWAY_UNDER_PRESSURE } else { LEEWAY };
         partition.decided_to = partition.decided_to.max(offset);
         tells
     }
@@ -86,15 +82,21 @@ impl Backlog {
     pub(super) fn answered(&mut self, partition: i32, offset: i64) {
         if let Some(partition) = self.0.get_mut(&partition) {
             partition.undecided.remove(&offset);
+            partition.waived = partition.waived.min(float(partition.undecided.len()));
         }
     }
 
-    /// How many are undecided beyond what is waived.
+    /// How many are undecided that somebody could decide, beyond what is waived.
     pub(super) fn counted(&self, now: Instant) -> usize {
-        let beyond = |partition: &Partition| {
-            partition.undecided.len().saturating_sub(whole(partition.allowance(now)))
-        };
-        self.0.values().map(beyond).sum()
+        let there = self.0.values().filter(|partition| !partition.is_silent(now));
+        there.map(|partition| partition.undecided.len() - whole(partition.waived)).sum()
+    }
+
+    /// Whether no more may wait for the owner of a partition; `lenient` doubles what may.
+    pub(super) fn is_full(&self, partition: i32, lenient: bool, now: Instant) -> bool {
+        let Some(partition) = self.0.get(&partition) else { return false };
+        let may = if lenient { 2.0 } else { 1.0 } * partition.may_wait(now);
+        partition.is_silent(now) && float(partition.undecided.len()) >= may
     }
 
     /// How many are undecided.
@@ -102,15 +104,15 @@ impl Backlog {
         self.0.values().map(|partition| partition.undecided.len()).sum()
     }
 
-    /// `elapsed` went by since the last turn.
-    pub(super) fn turn(&mut self, now: Instant, elapsed: Duration) {
+    /// Time goes by.
+    pub(super) fn turn(&mut self, now: Instant) {
         for partition in self.0.values_mut() {
             partition.undecided.retain(|_, since| now.saturating_duration_since(*since) < GIVEN_UP);
-            if !partition.is_silent(now) {
-                let rate = float(partition.decided) / elapsed.as_secs_f64().max(0.001);
-                partition.rate += (rate - partition.rate) * 0.1;
+            partition.waived = partition.waived.min(float(partition.undecided.len()));
+            // Where something could be decided and nothing is, it may be that nobody is there.
+            if partition.decided > 0 || partition.undecided.is_empty() {
+                partition.count_decided(now);
             }
-            partition.decided = 0;
         }
     }
 }
@@ -120,12 +122,16 @@ impl Partition {
         !self.undecided.is_empty() && now.saturating_duration_since(self.heard) > SILENCE
     }
 
-    fn allowance(&self, now: Instant) -> f64 {
-        if !self.is_silent(now) {
-            return self.waived;
-        }
+    fn count_decided(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.since).as_secs_f64();
+        let rate = float(mem::take(&mut self.decided)) / elapsed.max(0.001);
+        self.rate += (rate - self.rate) * elapsed.min(1.0);
+        self.since = now;
+    }
+
+    fn may_wait(&self, now: Instant) -> f64 {
         let silence = now.saturating_duration_since(self.heard).as_secs_f64();
-        self.waived + self.leeway * self.rate.max(UNKNOWN) * silence
+        (LEEWAY * self.rate.max(UNKNOWN) * silence).min(MOST)
     }
 
     fn worked_off(&mut self, left: BTreeMap<i64, Instant>, now: Instant) {

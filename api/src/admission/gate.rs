@@ -9,11 +9,9 @@ use domain::MallId;
 
 use super::{backlog::Backlog, fair::Fair, window::Window};
 
-/// The most commands undecided, whatever is waived: what an owner's absence may cost in memory.
-const MOST: usize = 4096;
-/// How many requests wait to append.
-const WAITING: usize = 512;
-/// How long a mall counts as one that asks, and a refusal as a sign that too much is asked for.
+/// How many requests may be on their way to the log: read, looked up, and waiting to append.
+const COMING: usize = 512;
+/// How long a mall counts as one that asks.
 const ASKING: Duration = Duration::from_secs(1);
 /// How often conclusions are drawn.
 const TURN: Duration = Duration::from_millis(100);
@@ -24,28 +22,24 @@ pub(super) struct Gate<T> {
     window: Window,
     backlog: Backlog,
     /// Admitted, and not in the log yet.
-    on_the_way: usize,
+    appending: usize,
     malls: HashMap<MallId, Mall>,
     waiting: Fair<T>,
     turned: Instant,
-    /// When somebody was refused last.
-    refused: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Mall {
+    /// Arrived, and neither admitted nor gone.
+    coming: usize,
     /// Admitted, and neither decided nor given up.
     under_way: usize,
     asked: Instant,
 }
 
-/// What becomes of a request that arrives.
+/// Why a request may not come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// It may append.
-    Admitted,
-    /// It is told later.
-    Waits,
+pub(super) enum Refusal {
     /// The mall has its share already, and others ask too.
     OverShare,
     /// The mall is the only one that asks.
@@ -58,42 +52,47 @@ impl<T> Gate<T> {
         Self {
             window: Window::new(target),
             backlog: Backlog::default(),
-            on_the_way: 0,
+            appending: 0,
             malls: HashMap::new(),
             waiting: Fair::default(),
             turned: now,
-            refused: None,
         }
     }
 
-    /// A request of `mall` arrives; `waits` is kept where it has to wait.
-    pub(super) fn arrive(&mut self, mall: &MallId, waits: T, now: Instant) -> Arrival {
-        let under_way = match self.malls.get_mut(mall) {
-            Some(known) => {
-                known.asked = now;
-                known.under_way
-            }
-            None => {
-                self.malls.insert(mall.clone(), Mall { under_way: 0, asked: now });
-                0
-            }
-        };
-        let (malls, waiting) = (self.malls.len(), self.waiting.of(mall));
-        if waiting == 0 && self.has_room(under_way, now) {
-            self.admit(mall);
-            return Arrival::Admitted;
+    /// A request of `mall` arrives, of which nothing is read yet.
+    ///
+    /// # Errors
+    /// When too many of it are coming already.
+    pub(super) fn arrive(&mut self, mall: &MallId, now: Instant) -> Result<(), Refusal> {
+        if !self.malls.contains_key(mall) {
+            self.malls.insert(mall.clone(), Mall { coming: 0, under_way: 0, asked: now });
         }
-        if waiting < (WAITING / malls).max(1) {
-            self.waiting.push(mall, waits);
-            return Arrival::Waits;
+        let malls = self.malls.len();
+        let Some(known) = self.malls.get_mut(mall) else { return Ok(()) };
+        known.asked = now;
+        if known.coming < (COMING / malls).max(1) {
+            known.coming += 1;
+            return Ok(());
         }
-        self.refused = Some(now);
-        if malls == 1 { Arrival::Overloaded } else { Arrival::OverShare }
+        Err(if malls == 1 { Refusal::Overloaded } else { Refusal::OverShare })
     }
 
-    /// A mall that has less than its share need not wait for what others have beyond theirs.
-    fn has_room(&mut self, under_way: usize, now: Instant) -> bool {
-        under_way < self.may_have_under_way(now)
+    /// One that arrived wants to append: true if it may, else `waits` is kept until it may.
+    pub(super) fn enter(&mut self, mall: &MallId, waits: T, now: Instant) -> bool {
+        let under_way = self.malls.get(mall).map_or(0, |mall| mall.under_way);
+        let may = self.waiting.of(mall) == 0 && under_way < self.may_have_under_way(now);
+        match may {
+            true => self.admit(mall),
+            false => self.waiting.push(mall, waits),
+        }
+        may
+    }
+
+    /// One that arrived is not coming any more: it was admitted, or is gone.
+    pub(super) fn comes_no_more(&mut self, mall: &MallId) {
+        if let Some(mall) = self.malls.get_mut(mall) {
+            mall.coming -= 1;
+        }
     }
 
     /// Whoever waits and may append now.
@@ -106,35 +105,46 @@ impl<T> Gate<T> {
         Some((mall, waits))
     }
 
-    /// How many a mall must have fewer than, to append one more: whoever waits already is asked the
+    /// How many a mall must have fewer than, to append one more: one that has less than its share
+    /// need not wait for what others have beyond theirs, and whoever waits already is asked the
     /// same as who comes.
     fn may_have_under_way(&mut self, now: Instant) -> usize {
-        let (size, undecided) = (self.window.size(), self.undecided(now));
+        let (size, undecided) = (self.window.size(), self.appending + self.backlog.counted(now));
         self.window.see(undecided);
-        if !self.is_bearable() || undecided >= 2 * size {
-            return 0;
+        match undecided {
+            _ if undecided < size => usize::MAX,
+            _ if undecided < 2 * size => self.share(),
+            _ => 0,
         }
-        if undecided < size { usize::MAX } else { (size / self.malls.len().max(1)).max(1) }
+    }
+
+    /// What a mall may have under way, whatever others have.
+    fn share(&self) -> usize {
+        (self.window.size() / self.malls.len().max(1)).max(1)
     }
 
     fn admit(&mut self, mall: &MallId) {
-        self.on_the_way += 1;
+        self.appending += 1;
         if let Some(mall) = self.malls.get_mut(mall) {
             mall.under_way += 1;
         }
     }
 
+    /// Whether a partition has no owner, and as much to decide as it may be left with.
+    pub(super) fn is_full(&self, mall: &MallId, partition: i32, now: Instant) -> bool {
+        let under_way = self.malls.get(mall).map_or(0, |mall| mall.under_way);
+        self.backlog.is_full(partition, under_way <= self.share(), now)
+    }
+
     /// An admitted command stands in the log.
     pub(super) fn appended(&mut self, partition: i32, offset: i64, now: Instant) {
-        self.on_the_way -= 1;
+        self.appending -= 1;
         self.backlog.appended(partition, offset, now);
     }
 
     /// It is decided, `took` after it was sent.
     pub(super) fn decided(&mut self, partition: i32, offset: i64, took: Duration, now: Instant) {
-        let pressed = |at| now.saturating_duration_since(at) < ASKING;
-        let pressed = self.refused.is_some_and(pressed);
-        if self.backlog.decided(partition, offset, now, pressed) {
+        if self.backlog.decided(partition, offset, now) {
             self.window.sample(took);
         }
     }
@@ -147,7 +157,7 @@ impl<T> Gate<T> {
     /// An admitted request ends; `appended` says whether it came into the log.
     pub(super) fn leave(&mut self, mall: &MallId, appended: bool) {
         if !appended {
-            self.on_the_way -= 1;
+            self.appending -= 1;
         }
         if let Some(mall) = self.malls.get_mut(mall) {
             mall.under_way -= 1;
@@ -156,18 +166,16 @@ impl<T> Gate<T> {
 
     /// Time goes by; `waits` says who still does.
     pub(super) fn turn(&mut self, now: Instant, waits: impl Fn(&T) -> bool) {
-        let elapsed = now.saturating_duration_since(self.turned);
-        if elapsed < TURN {
+        if now.saturating_duration_since(self.turned) < TURN {
             return;
         }
         self.turned = now;
         self.waiting.retain(waits);
-        self.backlog.turn(now, elapsed);
+        self.backlog.turn(now);
         self.window.conclude();
-        let waiting = &self.waiting;
-        self.malls.retain(|name, mall| {
+        self.malls.retain(|_, mall| {
             let asks = now.saturating_duration_since(mall.asked) < ASKING;
-            asks || mall.under_way > 0 || waiting.of(name) > 0
+            asks || mall.under_way > 0 || mall.coming > 0
         });
     }
 
@@ -178,15 +186,7 @@ impl<T> Gate<T> {
 
     /// How many are undecided, waived or not.
     pub(super) fn in_all(&self) -> usize {
-        self.on_the_way + self.backlog.len()
-    }
-
-    fn undecided(&self, now: Instant) -> usize {
-        self.on_the_way + self.backlog.counted(now)
-    }
-
-    fn is_bearable(&self) -> bool {
-        self.in_all() < MOST
+        self.appending + self.backlog.len()
     }
 }
 

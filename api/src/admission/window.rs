@@ -1,7 +1,7 @@
 //! How many commands may be in the log undecided: few enough that none waits long for the others,
 //! and enough that the owners of the partitions never lack work.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 /// The least, and the most, whatever was measured; and what is taken for right before it was. A
 /// transaction costs much and a command in it little, so fewer than the least would gain nobody
@@ -11,19 +11,29 @@ const MOST: f64 = 1024.0;
 const FIRST: f64 = 64.0;
 /// How many commands make a measurement.
 const ENOUGH: usize = 8;
+/// After how many measurements under load it is seen again what a command takes without it, and
+/// how many that may last.
+const PROBE: u32 = 100;
+const PROBING: u32 = 20;
 
 /// Follows the time from append to outcome, as Netflix's concurrency-limits does
 /// (`GradientLimit`, `Gradient2Limit`): `limit = limit * gradient + sqrt(limit)`, with a gradient
 /// of 0.5 to 1. Here it is what a command may take over what it took, and nothing is added while it
-/// takes too long. What it may take is twice what it takes where nothing waits, since a busy owner
-/// has a transaction open when a command comes, and the target on top.
+/// takes too long. What it may take is twice what it takes where few are undecided, since a busy
+/// owner has a transaction open when a command comes, and the target on top.
+///
+/// What it takes where few are is measured only where few are, or the queue of a long flood would
+/// come to be taken for what a command needs; so every ten seconds of a flood the window is at its
+/// least for a moment, as in BBR's ProbeRTT (RFC draft-ietf-ccwg-bbr, 5.3.4).
 #[derive(Debug)]
 pub(super) struct Window {
     /// How long a command may wait for others, in seconds.
     target: f64,
     size: f64,
-    /// What a command takes where none waits for others, in seconds.
-    unloaded: Option<f64>,
+    /// What a command takes where no more than the least are undecided, in seconds.
+    calm: f64,
+    /// Measurements since that was seen. It begins with a probe.
+    since_calm: u32,
     samples: Vec<f64>,
     /// The most that were undecided since the last measurement.
     used: usize,
@@ -32,12 +42,16 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(target: Duration) -> Self {
         let target = target.as_secs_f64();
-        Self { target, size: FIRST, unloaded: None, samples: vec![], used: 0 }
+        Self { target, size: FIRST, calm: 0.0, since_calm: PROBE, samples: vec![], used: 0 }
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 to 1024")]
     pub(super) fn size(&self) -> usize {
-        self.size as usize
+        if self.is_probing() { LEAST as usize } else { self.size as usize }
+    }
+
+    fn is_probing(&self) -> bool {
+        self.since_calm >= PROBE
     }
 
     /// So many are undecided now.
@@ -58,15 +72,15 @@ impl Window {
         let middle = self.samples.len() / 2;
         let (_, median, _) = self.samples.select_nth_unstable_by(middle, f64::total_cmp);
         let median = *median;
-        let in_use = self.used * 2 >= self.size();
-        let unloaded = self.learn(median, in_use);
+        let used = mem::take(&mut self.used);
         self.samples.clear();
-        self.used = 0;
+        let probed = self.is_probing();
+        let calm = self.learn(median, used);
         // What is not used says nothing about its size.
-        if !in_use {
+        if probed || used * 2 < self.size() {
             return;
         }
-        let may_take = 2.0 * unloaded + self.target;
+        let may_take = 2.0 * calm + self.target;
         if median > may_take {
             self.size *= (may_take / median).max(0.5);
         } else {
@@ -75,16 +89,19 @@ impl Window {
         self.size = self.size.clamp(LEAST, MOST);
     }
 
-    /// The least counts, and is forgotten slowly: under load hardly at all, since then all take
-    /// longer.
-    fn learn(&mut self, median: f64, in_use: bool) -> f64 {
-        let known = self.unloaded.unwrap_or(median);
-        let weight = match (median < known, in_use) {
-            (true, _) => 0.3,
-            (false, false) => 0.02,
-            (false, true) => 0.001,
+    /// What a command takes where few are undecided. Less is believed sooner than more.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the least is 32")]
+    fn learn(&mut self, median: f64, used: usize) -> f64 {
+        let is_calm = used <= LEAST as usize || self.since_calm >= PROBE + PROBING;
+        let weight = match (is_calm, median < self.calm) {
+            (true, _) if self.is_probing() => 1.0,
+            (_, true) => 0.3,
+            (true, false) => 0.1,
+            (false, false) => 0.0,
         };
-        *self.unloaded.insert(known + (median - known) * weight)
+        self.since_calm = if is_calm { 0 } else { self.since_calm + 1 };
+        self.calm += (median - self.calm) * weight;
+        self.calm
     }
 }
 
@@ -94,13 +111,13 @@ mod tests {
 
     const TARGET: Duration = Duration::from_millis(20);
 
-    /// An owner that decides so many in a second, and takes 10 ms where none waits.
-    fn turn(window: &mut Window, wanted: usize, per_second: f64) {
+    /// An owner that decides so many in a second, and takes so many milliseconds where none waits.
+    fn turn(window: &mut Window, wanted: usize, per_second: f64, least: u64) {
         let undecided = wanted.min(window.size());
         let waiting = f64::from(u32::try_from(undecided).unwrap()) / per_second;
         window.see(undecided);
         for _ in 0..20 {
-            window.sample(Duration::from_millis(10).max(Duration::from_secs_f64(waiting)));
+            window.sample(Duration::from_millis(least).max(Duration::from_secs_f64(waiting)));
         }
         window.conclude();
     }
@@ -108,20 +125,38 @@ mod tests {
     #[test]
     fn under_a_flood_it_holds_what_is_decided_in_the_time_that_a_command_may_take() {
         let mut window = Window::new(TARGET);
-        (0..50).for_each(|_| turn(&mut window, 2, 1_000.0));
-        (0..100).for_each(|_| turn(&mut window, 10_000, 1_000.0));
-        // 1000 a second, for twice 10 and 20 ms.
-        assert!((32..=56).contains(&window.size()), "{window:?}");
-        (0..100).for_each(|_| turn(&mut window, 10_000, 4_000.0));
+        (0..50).for_each(|_| turn(&mut window, 2, 1_000.0, 10));
+        (0..300).for_each(|_| turn(&mut window, 10_000, 1_000.0, 10));
+        // 1000 a second, for twice what 32 take, and 20 ms.
+        assert!((70..=100).contains(&window.size()), "{window:?}");
+        (0..300).for_each(|_| turn(&mut window, 10_000, 4_000.0, 10));
         assert!((110..=220).contains(&window.size()), "{window:?}");
-        (0..100).for_each(|_| turn(&mut window, 10_000, 100.0));
-        assert_eq!(window.size(), 32);
+        (0..300).for_each(|_| turn(&mut window, 10_000, 100.0, 10));
+        assert!((32..=72).contains(&window.size()), "{window:?}");
+    }
+
+    #[test]
+    fn a_long_flood_is_not_taken_for_what_a_command_needs() {
+        let mut window = Window::new(TARGET);
+        let sizes = (0..20_000).map(|_| {
+            turn(&mut window, 10_000, 1_000.0, 10);
+            window.size()
+        });
+        assert!(sizes.max().unwrap() <= 110);
+    }
+
+    #[test]
+    fn what_takes_long_however_few_there_are_does_not_close_it() {
+        let mut window = Window::new(TARGET);
+        (0..50).for_each(|_| turn(&mut window, 2, 10_000.0, 10));
+        (0..300).for_each(|_| turn(&mut window, 100, 10_000.0, 75));
+        assert!(window.size() >= 100, "{window:?}");
     }
 
     #[test]
     fn what_is_not_used_keeps_its_size() {
         let mut window = Window::new(TARGET);
-        (0..100).for_each(|_| turn(&mut window, 10, 1_000.0));
+        (0..100).for_each(|_| turn(&mut window, 10, 1_000.0, 10));
         assert_eq!(window.size(), 64);
         window.see(10);
         (0..20).for_each(|_| window.sample(Duration::from_secs(1)));

@@ -32,7 +32,7 @@ pub(super) async fn deadlocks(scene: Scene<'_>) -> Result<u32> {
     let mut vandal = root(&scene).await?;
     vandal.execute("USE jangbu").await?;
     let tables = tables(&mut vandal).await?;
-    let (end, mut rounds) = (Instant::now() + LASTS, 0_usize);
+    let (end, before) = (Instant::now() + LASTS, met(&mut vandal).await?);
     while Instant::now() < end {
         vandal.execute("BEGIN").await?;
         for table in tables.iter().rev() {
@@ -44,10 +44,19 @@ pub(super) async fn deadlocks(scene: Scene<'_>) -> Result<u32> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
         vandal.execute("ROLLBACK").await?;
-        rounds += 1;
     }
+    let met = met(&mut vandal).await? - before;
     let _ = vandal.close().await;
-    Ok(u32::from(rounds > 0))
+    ensure!(met > 0, "nobody met a deadlock");
+    Ok(1)
+}
+
+/// How many deadlocks there have been.
+async fn met(connection: &mut MySqlConnection) -> Result<u64> {
+    let counted = "SELECT count FROM information_schema.innodb_metrics \
+                   WHERE name = 'lock_deadlocks'";
+    let row = connection.fetch_one(counted).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
 }
 
 /// Somebody holds the checkpoints for longer than anyone waits for a lock.

@@ -7,16 +7,27 @@ use reqwest::Client;
 use serde_json::json;
 
 use super::{PATIENCE, Scene};
-use crate::{Role, until};
+use crate::{Role, process::Signal, until};
 
 /// How long a server is away beside the time that it takes to start.
 const AWAY: Duration = Duration::from_secs(3);
+
+/// How long a server stands still: longer than most of what is asked of it may take.
+const FROZEN: Duration = Duration::from_secs(8);
 
 /// kill -9 of a server, which is started again after a while.
 pub(super) async fn kill(scene: Scene<'_>, server: &str) -> Result<u32> {
     scene.stack.kill(server)?;
     tokio::time::sleep(AWAY).await;
     scene.stack.start(server)?;
+    Ok(1)
+}
+
+/// A server stands still, and goes on as if nothing had been: what was asked of it is done late.
+pub(super) async fn freeze(scene: Scene<'_>, server: &str) -> Result<u32> {
+    scene.stack.signal(server, Signal::Stop)?;
+    tokio::time::sleep(FROZEN).await;
+    scene.stack.signal(server, Signal::Continue)?;
     Ok(1)
 }
 

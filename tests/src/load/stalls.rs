@@ -1,8 +1,7 @@
 //! How long each partition was silent.
 
 use std::{
-    mem,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,7 +21,7 @@ struct Silence {
 impl Stalls {
     pub(super) fn heard_of(&self, product: Uuid) {
         let partition = partition_of(&product.to_string(), PARTITIONS);
-        let mut silence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silence = self.lock();
         let Some(heard) = silence.heard.get_mut(usize::try_from(partition).unwrap_or(0)) else {
             return;
         };
@@ -31,8 +30,17 @@ impl Stalls {
         silence.longest = silence.longest.max(since);
     }
 
-    /// The longest silence, of which nothing is remembered afterwards.
-    pub(super) fn take(&self) -> Duration {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).longest
+    /// What was longest so far does not count; when each partition was heard of does.
+    pub(super) fn forget(&self) {
+        self.lock().longest = Duration::ZERO;
+    }
+
+    /// The longest silence between two decisions.
+    pub(super) fn longest(&self) -> Duration {
+        self.lock().longest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Silence> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

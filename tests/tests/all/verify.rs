@@ -20,13 +20,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// Expects that log, read models and search agree once everything has caught up.
 pub(crate) async fn finds_nothing(world: &World) -> Result<()> {
-    let what = "verify finds nothing";
-    until(what, SOON, async || {
-        let (status, printed) = world.fleet.jangbu(&["verify", "--wait", "20"])?;
-        ensure!(status.success(), "{printed}");
-        Ok(Some(()))
-    })
-    .await
+    world.fleet.verify(&[]).await
 }
 
 pub(crate) async fn everything_agrees(world: &mut World) -> Result<()> {

@@ -16,7 +16,13 @@ struct World {
     appended: i64,
     log: VecDeque<Undecided>,
     took: [Vec<Duration>; 2],
-    refused: [Vec<Arrival>; 2],
+    refused: [Vec<Refused>; 2],
+}
+
+#[derive(Debug, PartialEq)]
+enum Refused {
+    Arriving(Refusal),
+    Ownerless,
 }
 
 struct Undecided {
@@ -65,14 +71,21 @@ impl World {
     }
 
     fn ask(&mut self, mall: usize) {
-        match self.gate.arrive(&self.malls[mall], (), self.now) {
-            Arrival::Admitted => self.append(mall),
-            Arrival::Waits => {}
-            refused => self.refused[mall].push(refused),
+        if let Err(refusal) = self.gate.arrive(&self.malls[mall], self.now) {
+            self.refused[mall].push(Refused::Arriving(refusal));
+        } else if self.gate.enter(&self.malls[mall], (), self.now) {
+            self.append(mall);
         }
     }
 
     fn append(&mut self, mall: usize) {
+        self.gate.comes_no_more(&self.malls[mall]);
+        if self.gate.is_full(&self.malls[mall], partition(self.appended), self.now) {
+            // The next one goes elsewhere.
+            self.appended += 1;
+            self.gate.leave(&self.malls[mall], false);
+            return self.refused[mall].push(Refused::Ownerless);
+        }
         let (offset, sent) = (self.appended, self.now);
         self.appended += 1;
         self.gate.appended(partition(offset), offset, self.now);
@@ -101,7 +114,7 @@ fn a_flood_is_refused_and_nobody_else() {
     world.run(20 * SECOND, [20, 10_000], 1000, PARTITIONS);
     assert_eq!(world.refused[QUIET], []);
     assert!(world.refused[FLOOD].len() > 150_000);
-    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Arrival::OverShare));
+    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Refused::Arriving(Refusal::OverShare)));
     // All that could be decided was.
     assert!(world.took[FLOOD].len() > 19_000, "{}", world.took[FLOOD].len());
     // Once the window has found its size.
@@ -117,7 +130,7 @@ fn whoever_floods_alone_is_told_that_it_is_all_there_is() {
     let mut world = World::new();
     world.run(2 * SECOND, [0, 10_000], 1000, PARTITIONS);
     assert!(world.refused[FLOOD].len() > 10_000);
-    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Arrival::Overloaded));
+    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Refused::Arriving(Refusal::Overloaded)));
 }
 
 #[test]
@@ -126,7 +139,7 @@ fn the_window_follows_whoever_asks_how_much() {
         let mut world = World::new();
         world.run(5 * SECOND, [20, 0], 1000, PARTITIONS);
         world.run(20 * SECOND, [quiet, 10_000], 100, PARTITIONS);
-        assert_eq!(world.gate.size(), 32, "beside {quiet}");
+        assert!((32..72).contains(&world.gate.size()), "{} beside {quiet}", world.gate.size());
         world.run(20 * SECOND, [quiet, 10_000], 8_000, PARTITIONS);
         assert!((100..600).contains(&world.gate.size()), "{} beside {quiet}", world.gate.size());
         assert_eq!(world.refused[QUIET], []);
@@ -141,12 +154,13 @@ fn more_malls_than_places_are_all_served() {
     let (mut admit, mut left) = (vec![], 0);
     for round in 0..100 {
         for (number, mall) in malls.iter().enumerate().filter(|(n, _)| n % 4 == round % 4) {
-            if gate.arrive(mall, number, now) == Arrival::Admitted {
+            if gate.arrive(mall, now).is_ok() && gate.enter(mall, number, now) {
                 admit.push(number);
             }
         }
         for _ in 0..50 {
             for number in admit.drain(..) {
+                gate.comes_no_more(&malls[number]);
                 gate.appended(0, offset, now);
                 log.push_back((number, offset));
                 offset += 1;
@@ -167,7 +181,7 @@ fn the_decision_of_a_copy_says_nothing_of_what_stands_before_the_other() {
     let mut world = World::new();
     let mall = world.malls[FLOOD].clone();
     for offset in 0..10 {
-        assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+        assert!(world.gate.enter(&mall, (), world.now));
         world.gate.appended(0, offset, world.now);
     }
     world.gate.answered(0, 9);
@@ -191,11 +205,23 @@ fn a_flood_gains_little_by_an_absent_owner() {
     let mut world = World::new();
     world.run(10 * SECOND, [20, 10_000], 1000, PARTITIONS);
     world.run(2 * SECOND, [20, 10_000], 1000, 0);
-    assert!(world.gate.in_all() < 700, "{}", world.gate.in_all());
-    world.run(15 * SECOND, [20, 10_000], 1000, 0);
-    assert!(world.gate.in_all() <= MOST);
-    world.run(25 * SECOND, [20, 10_000], 1000, PARTITIONS);
+    // A quarter more than would have been decided, and what was undecided before.
+    assert!(world.gate.in_all() < 2_700, "{}", world.gate.in_all());
+    world.run(60 * SECOND, [20, 10_000], 1000, 0);
+    assert!(world.gate.in_all() <= 1_100 * 6, "{}", world.gate.in_all());
+    world.run(60 * SECOND, [20, 10_000], 1000, PARTITIONS);
     assert!(world.gate.in_all() < 200, "{}", world.gate.in_all());
+}
+
+#[test]
+fn a_partition_without_owner_costs_the_others_nothing() {
+    let mut world = World::new();
+    world.run(10 * SECOND, [20, 10_000], 1000, PARTITIONS);
+    world.took[FLOOD].clear();
+    world.run(40 * SECOND, [20, 10_000], 1000, PARTITIONS - 1);
+    // All that the owners could decide.
+    assert!(world.took[FLOOD].len() > 38_000, "{}", world.took[FLOOD].len());
+    assert!(world.refused[FLOOD].contains(&Refused::Ownerless));
 }
 
 #[test]
@@ -203,13 +229,13 @@ fn an_outcome_that_never_came_holds_no_place() {
     let mut world = World::new();
     let (mall, took) = (world.malls[FLOOD].clone(), STEP);
     for offset in 0..10 {
-        assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+        assert!(world.gate.enter(&mall, (), world.now));
         world.gate.appended(0, offset, world.now);
     }
     world.gate.decided(0, 8, took, world.now);
     assert_eq!(world.gate.in_all(), 1);
     // What was decided before its append was acknowledged.
-    assert_eq!(world.gate.arrive(&mall, (), world.now), Arrival::Admitted);
+    assert!(world.gate.enter(&mall, (), world.now));
     world.gate.appended(0, 5, world.now);
     assert_eq!(world.gate.in_all(), 1);
 }
@@ -218,10 +244,10 @@ fn an_outcome_that_never_came_holds_no_place() {
 fn a_request_that_came_to_nothing_gives_its_place_back() {
     let mut world = World::new();
     let mall = world.malls[FLOOD].clone();
-    let arrivals = (0..200).map(|_| world.gate.arrive(&mall, (), world.now));
-    let admitted = arrivals.filter(|arrival| *arrival == Arrival::Admitted).count();
-    assert_eq!((admitted, world.gate.in_all()), (64, 64));
-    (0..64).for_each(|_| world.gate.leave(&mall, false));
+    world.gate.arrive(&mall, world.now).unwrap();
+    let admitted = (0..200).filter(|_| world.gate.enter(&mall, (), world.now)).count();
+    assert_eq!((admitted, world.gate.in_all()), (32, 32));
+    (0..32).for_each(|_| world.gate.leave(&mall, false));
     let next = std::iter::from_fn(|| world.gate.next(world.now)).count();
-    assert_eq!((next, world.gate.in_all()), (64, 64));
+    assert_eq!((next, world.gate.in_all()), (32, 32));
 }

@@ -1,4 +1,5 @@
-//! One mall asks for ten times what can be done, and another one for little: what becomes of each.
+//! One mall asks for half of what can be done, then for ten times as much as can be, and another
+//! one for little: what becomes of each.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,8 @@ use crate::{
 };
 
 const QUIET_RATE: u32 = 20;
-const TIMES: u32 = 10;
+const TIMES: f64 = 10.0;
+const ORDINARY: f64 = 0.5;
 const PHASE: Duration = Duration::from_secs(20);
 const PRODUCTS: usize = 100;
 /// Answers in a row that are as fast as before, for it to be over.
@@ -32,8 +34,8 @@ struct Told {
     offered: Figures,
     accepted: Figures,
     flood: [Figures; 2],
-    /// p50 and p99 of the quiet mall, each before, during and after.
-    quiet: [[Figures; 3]; 2],
+    /// p50 and p99 of the quiet mall, each alone, beside ordinary load, in the flood, and after it.
+    quiet: [[Figures; 4]; 2],
     recovered: Figures,
     quiet_refused: Figures,
     codes: BTreeMap<String, Figures>,
@@ -74,10 +76,10 @@ async fn template(fleet: &Fleet, mall: &str) -> Result<Template> {
 
 async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> Result<()> {
     let of_quiet = Plan { rate: QUIET_RATE.into(), run: PHASE, connections: CONNECTIONS[0] };
-    let wanted = rate * f64::from(TIMES);
-    let of_flood = Plan { rate: wanted, run: PHASE, connections: CONNECTIONS[1] };
-    let before = quiet.run(of_quiet).await?;
-    let (during, flooded) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_flood))?;
+    let of_other = |times| Plan { rate: rate * times, run: PHASE, connections: CONNECTIONS[1] };
+    let alone = quiet.run(of_quiet).await?;
+    let (beside, _) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(ORDINARY)))?;
+    let (during, flooded) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(TIMES)))?;
     let end = Instant::now();
     let after = quiet.run(of_quiet).await?;
     told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
@@ -85,7 +87,7 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     told.accepted.add(float(accepted.count()) / PHASE.as_secs_f64());
     for (at, share) in [0.5, 0.99].into_iter().enumerate() {
         told.flood[at].add(accepted.at(share));
-        for (phase, answers) in [&before, &during, &after].into_iter().enumerate() {
+        for (phase, answers) in [&alone, &beside, &during, &after].into_iter().enumerate() {
             told.quiet[at][phase].add(self::accepted(answers)?.at(share));
         }
     }
@@ -93,7 +95,7 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     for (code, count) in refused(&flooded) {
         told.codes.entry(code).or_default().add(count);
     }
-    told.recovered.add(recovered(&after, end, self::accepted(&before)?.at(0.99)));
+    told.recovered.add(recovered(&after, end, self::accepted(&alone)?.at(0.99)));
     Ok(())
 }
 
@@ -141,9 +143,10 @@ fn tell(told: &Told) {
         alone(&format!("answered {code}"), counts);
     }
     println!("\nanother mall at {QUIET_RATE}/s, beside the same before");
-    for (share, [before, during, after]) in ["p50", "p99"].into_iter().zip(&told.quiet) {
-        line(&format!("during, {share} ms"), during, before);
-        line(&format!("after, {share} ms"), after, before);
+    for (share, [single, beside, during, after]) in ["p50", "p99"].into_iter().zip(&told.quiet) {
+        line(&format!("beside ordinary load, {share} ms"), beside, single);
+        line(&format!("in the flood, {share} ms"), during, beside);
+        line(&format!("after it, {share} ms"), after, single);
     }
     alone("not accepted during", &told.quiet_refused);
     alone("as before again, s after", &told.recovered);
