@@ -12,6 +12,8 @@ const SILENCE: Duration = Duration::from_millis(400);
 /// What may come in meanwhile, as a share of what was decided in the same time before: a little
 /// more, since arrivals are not even.
 const LEEWAY: f64 = 1.25;
+/// And so many, since a few in a row may go to one partition.
+const BURST: f64 = 32.0;
 /// What may come in a second where nothing is known of before.
 const UNKNOWN: f64 = 50.0;
 /// How many may wait for one owner, however long it is away: what its absence may cost in memory.
@@ -131,7 +133,7 @@ impl Partition {
 
     fn may_wait(&self, now: Instant) -> f64 {
         let silence = now.saturating_duration_since(self.heard).as_secs_f64();
-        (LEEWAY * self.rate.max(UNKNOWN) * silence).min(MOST)
+        (BURST + LEEWAY * self.rate.max(UNKNOWN) * silence).min(MOST)
     }
 
     fn worked_off(&mut self, left: BTreeMap<i64, Instant>, now: Instant) {
