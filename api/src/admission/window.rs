@@ -18,9 +18,10 @@ const PROBING: u32 = 20;
 
 /// Follows the time from append to outcome, as Netflix's concurrency-limits does
 /// (`GradientLimit`, `Gradient2Limit`): `limit = limit * gradient + sqrt(limit)`, with a gradient
-/// of 0.5 to 1. Here it is what a command may take over what it took, and nothing is added while it
-/// takes too long. What it may take is twice what it takes where few are undecided, since a busy
-/// owner has a transaction open when a command comes, and the target on top.
+/// of 0.5 to 1. Here it is what a command may take over what it took, nothing is added while it
+/// takes too long, and more the less it takes. What it may take is twice what it takes where few
+/// are undecided, since a busy owner has a transaction open when a command comes, and the target on
+/// top.
 ///
 /// What it takes where few are is measured only where few are, or the queue of a long flood would
 /// come to be taken for what a command needs; so every ten seconds of a flood the window is at its
@@ -84,7 +85,8 @@ impl Window {
         if median > may_take {
             self.size *= (may_take / median).max(0.5);
         } else {
-            self.size += self.size.sqrt() / 2.0;
+            let headroom = (may_take / median - 1.0).min(1.0);
+            self.size += (self.size * headroom / 4.0).max(self.size.sqrt() / 2.0);
         }
         self.size = self.size.clamp(LEAST, MOST);
     }

@@ -114,7 +114,11 @@ fn a_flood_is_refused_and_nobody_else() {
     world.run(20 * SECOND, [20, 10_000], 1000, PARTITIONS);
     assert_eq!(world.refused[QUIET], []);
     assert!(world.refused[FLOOD].len() > 150_000);
-    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Refused::Arriving(Refusal::OverShare)));
+    assert!(
+        world.refused[FLOOD]
+            .iter()
+            .all(|refused| *refused == Refused::Arriving(Refusal::OverShare))
+    );
     // All that could be decided was.
     assert!(world.took[FLOOD].len() > 19_000, "{}", world.took[FLOOD].len());
     // Once the window has found its size.
@@ -130,7 +134,11 @@ fn whoever_floods_alone_is_told_that_it_is_all_there_is() {
     let mut world = World::new();
     world.run(2 * SECOND, [0, 10_000], 1000, PARTITIONS);
     assert!(world.refused[FLOOD].len() > 10_000);
-    assert!(world.refused[FLOOD].iter().all(|refused| *refused == Refused::Arriving(Refusal::Overloaded)));
+    assert!(
+        world.refused[FLOOD]
+            .iter()
+            .all(|refused| *refused == Refused::Arriving(Refusal::Overloaded))
+    );
 }
 
 #[test]
