@@ -17,9 +17,9 @@ use rdkafka::{
     error::KafkaError,
 };
 use schemas::Topic;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use super::{client::Kafka, native};
+use super::{client::Kafka, native, tail::pause};
 use crate::shutdown::Shutdown;
 
 /// How long the brokers may take over one question.
@@ -33,7 +33,7 @@ const SETTLED_IN: Duration = Duration::from_secs(1);
 pub struct Ends {
     bounds: Arc<DashMap<(&'static str, i32), Bounds>>,
     committed: Arc<DashMap<(&'static str, i32), i64>>,
-    /// When the last look began whose answer is there.
+    /// When the last look began that saw all that was written when it began.
     looked: Arc<watch::Sender<Option<Instant>>>,
     /// Asks for a look at once; one wish may wait while another is looked for.
     wake: SyncSender<()>,
@@ -95,10 +95,16 @@ impl Ends {
     pub async fn look_again(&self) {
         let asked = Instant::now();
         let mut looked = self.looked.subscribe();
-        // Refused where a look is asked for already: it begins after this one was.
-        let _ = self.wake.try_send(());
-        if looked.wait_for(|at| at.is_some_and(|at| at > asked)).await.is_err() {
-            std::future::pending::<()>().await;
+        loop {
+            // Refused where a look is asked for already: it begins after this one was.
+            let _ = self.wake.try_send(());
+            let seen = looked.wait_for(|at| at.is_some_and(|at| at > asked));
+            match timeout(SETTLED_IN, seen).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(_)) => std::future::pending().await,
+                // What was still open then may be settled now.
+                Err(_) => {}
+            }
         }
     }
 
@@ -148,6 +154,7 @@ impl Ends {
             && !reach(&ends, written)
             && Instant::now() < deadline
         {
+            pause(2);
             ends = all(client, topics, Offset::End)?;
         }
         for (topic, partition) in each(topics) {
@@ -160,7 +167,9 @@ impl Ends {
                 self.bounds.insert((topic.name, partition), bounds);
             }
         }
-        self.looked.send_replace(Some(asked));
+        if written.is_some_and(|written| reach(&ends, &written)) {
+            self.looked.send_replace(Some(asked));
+        }
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use schemas::{OUTCOMES, Outcome, Records};
 use super::{client::Kafka, native, reader::lost_position, record::Decoder, silence::Silence};
 use crate::shutdown::Shutdown;
 
+/// How long the brokers may take over one question.
+const ANSWER: Duration = Duration::from_secs(3);
 /// What is told of while the log does not answer.
 const READING: &str = "reading outcomes";
 
@@ -32,7 +34,7 @@ pub fn follow(
 ) -> anyhow::Result<JoinHandle<()>> {
     let consumer: BaseConsumer = kafka.consumer().set("group.id", "jangbu-outcomes").create()?;
     let (_, end) = consumer
-        .fetch_watermarks(OUTCOMES.name, partition, Duration::from_secs(10))
+        .fetch_watermarks(OUTCOMES.name, partition, ANSWER)
         .with_context(|| format!("reading the end of {} {partition}", OUTCOMES.name))?;
     assign(&consumer, partition, end)?;
     let bootstrap = kafka.bootstrap.clone();
@@ -73,7 +75,7 @@ fn assign(consumer: &BaseConsumer, partition: i32, offset: i64) -> anyhow::Resul
 /// one asks for the command's status.
 fn rejoin(consumer: &BaseConsumer, partition: i32, error: &rdkafka::error::KafkaError) {
     if lost_position(error) {
-        let end = consumer.fetch_watermarks(OUTCOMES.name, partition, Duration::from_secs(5));
+        let end = consumer.fetch_watermarks(OUTCOMES.name, partition, ANSWER);
         if let Ok((_, end)) = end
             && let Err(error) = assign(consumer, partition, end)
         {

@@ -282,7 +282,7 @@ impl Tail {
 
 /// Brokers tell nobody that a transaction has settled, so they are asked again.
 #[expect(clippy::disallowed_methods, reason = "the pause between two questions")]
-fn pause(milliseconds: u64) {
+pub(super) fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 

@@ -167,10 +167,17 @@ pub(crate) async fn an_open_transaction_is_found(world: &mut World) -> Result<()
     let id = seen(world).await?;
     let (forger, at) = (forger(world)?, partition_of(&id, PARTITIONS));
     let event = forger.records(CATALOG.events.name, at, &id)?.pop().context("no event")?;
+    let decided = forger.records(CATALOG.commands.name, at, &id)?.pop().context("no command")?;
+    // Of another command that would have to stand there.
+    let path = format!("/commands/{}?at={at}.{}", Uuid::now_v7(), decided.offset);
     let hanging = forger.begin(&event)?;
     let found = finds(world, &["--wait", "5"], &[13]);
+    let answer = world.client.get(&path).send().await;
     hanging.abort()?;
     found?;
+    // What is decided may be what is open.
+    answer?.expect(202)?;
+    world.client.get(&path).send().await?.expect(404)?;
     finds_nothing(world).await
 }
 
