@@ -140,6 +140,7 @@ fn name_faults(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
                 None => add("", other_types(context)),
             }
         }
+        Kind::Enum { options } => add("", format!("must be one of {options}")),
         // Masked: an answer repeats nothing of what was sent.
         _ => add("", error.masked().to_string()),
     }
@@ -279,6 +280,9 @@ mod tests {
                 ("/list_price/minor", "value is not of type \"integer\""),
             ]
         );
+        let body = json!({"list_price": {"minor": 1, "currency": "secret"}});
+        let told = faults("RepriceProduct", &body).remove(0).1;
+        assert!(told.starts_with("must be one of [") && told.contains("\"KRW\""), "{told}");
         for body in [json!(null), json!([]), json!("x"), json!(1)] {
             assert_eq!(faults("RepriceProduct", &body).len(), 1, "{body}");
         }

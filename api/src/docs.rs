@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     http::header,
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Redirect},
     routing::get,
 };
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub(crate) fn router(api: &utoipa::openapi::OpenApi) -> Router {
         .route("/openapi.json", get(json))
         .route("/asyncapi.json", get(topics))
         .route("/docs", get(page))
+        .route("/docs/", get(async || Redirect::permanent("/docs")))
 }
 
 /// Where to go on from the root.

@@ -44,7 +44,7 @@ ON_SERVERS = {
 HELP = {
     "up": "start what is not running and wait until all of it answers",
     "down": "stop everything, keep the data",
-    "status": "show each server's state, process, port, memory and uptime",
+    "status": "show each server's state, process, port, memory and uptime; 1 where one is not ready",
     "clean": "stop everything and delete the data",
     "env": "print the addresses as KEY=value lines",
     "start": "start one server or more and wait until they answer",

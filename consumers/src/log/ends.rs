@@ -98,10 +98,11 @@ impl Ends {
         loop {
             // Refused where a look is asked for already: it begins after this one was.
             let _ = self.wake.try_send(());
-            let seen = looked.wait_for(|at| at.is_some_and(|at| at > asked));
+            let seen =
+                async { looked.wait_for(|at| at.is_some_and(|at| at > asked)).await.is_ok() };
             match timeout(SETTLED_IN, seen).await {
-                Ok(Ok(_)) => return,
-                Ok(Err(_)) => std::future::pending().await,
+                Ok(true) => return,
+                Ok(false) => std::future::pending().await,
                 // What was still open then may be settled now.
                 Err(_) => {}
             }

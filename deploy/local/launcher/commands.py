@@ -74,13 +74,16 @@ def env(stack: Stack) -> int:
 def status(stack: Stack) -> int:
     require_ports(stack)
     print(f"{'SERVER':<12}{'STATE':<14}{'PID':>8}{'PORT':>7}{'MEMORY':>12}{'UPTIME':>10}")
+    all_ready = True
     for server in every(stack):
         pid = processes.running(stack, server.name)
-        line = f"{server.name:<12}{state(server, pid):<14}{pid or '-':>8}{server.port():>7}"
+        is_in = state(server, pid)
+        all_ready = all_ready and is_in == "ready"
+        line = f"{server.name:<12}{is_in:<14}{pid or '-':>8}{server.port():>7}"
         if pid:
             line += f"{processes.memory(pid) >> 20:>8} MiB{duration(processes.uptime(pid)):>10}"
         print(line)
-    return 0
+    return 0 if all_ready else 1
 
 
 def state(server: Server, pid: int | None) -> str:
