@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
+mod append;
+mod backlog;
 mod commands;
 mod failover;
 mod figures;
@@ -18,8 +20,8 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 7] =
-    ["commands", "steady", "searchable", "failover", "imports", "overload", "rows"];
+const CASES: [&str; 8] =
+    ["commands", "steady", "searchable", "failover", "imports", "overload", "backlog", "rows"];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -62,6 +64,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("overload") {
         overload::measure(&mut fleet).await?;
+    }
+    if is_wanted("backlog") {
+        backlog::measure(stack, &mut fleet).await?;
     }
     if is_wanted("rows") {
         rows::measure(stack, &mut fleet).await?;

@@ -2,24 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use domain::{
     CommandId, Currency, Money, ProductId, SkuId, Timestamp,
     catalog::Event,
     product::{ProductRegistered, Sku},
 };
-use rdkafka::{
-    ClientConfig,
-    message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
-};
-use schemas::{CATALOG, Codec, EventMessage, Origin, Records, Registry, Traceparent, partition_of};
+use schemas::{CATALOG, Codec, EventMessage, Origin, Records, Registry, Traceparent};
 use sqlx::MySqlPool;
 use tests::{Fleet, Role, Stack, until};
 use uuid::Uuid;
 
 use crate::{
     REPEATS,
+    append::{Record, append},
     figures::{Figures, head, line, processor_times, tell_processor_time},
 };
 
@@ -142,28 +138,13 @@ struct Row {
 
 /// Registrations of new products, as the handler would have written them.
 fn backlog(kafka: &str, codec: &Codec) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", kafka).set("enable.idempotence", "true").set("linger.ms", "20");
-    config.set("queue.buffering.max.messages", "200000");
-    let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
-    for number in 0..EVENTS {
+    let records = (0..EVENTS).map(|number| {
         let message = registered(number)?;
-        let mut headers = OwnedHeaders::new();
-        for (key, value) in &message.headers(&CATALOG.events) {
-            headers = headers.insert(Header { key, value: Some(value) });
-        }
-        let (key, payload) = (message.origin.aggregate.to_string(), message.body.encode(codec)?);
-        let topic = CATALOG.events;
-        let record = BaseRecord::to(topic.name).key(&key).payload(&payload).headers(headers);
-        let record = record.partition(partition_of(&key, topic.partitions));
-        producer.send(record).map_err(|(error, _)| error)?;
-    }
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while producer.in_flight_count() > 0 {
-        ensure!(Instant::now() < deadline, "the backlog was not acknowledged");
-        std::thread::yield_now();
-    }
-    Ok(())
+        let headers = message.headers(&CATALOG.events);
+        let key = message.origin.aggregate.to_string();
+        Ok(Record { key, headers, payload: message.body.encode(codec)? })
+    });
+    append(kafka, &CATALOG.events, records)
 }
 
 fn registered(number: i64) -> Result<EventMessage> {
