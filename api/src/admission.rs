@@ -12,7 +12,11 @@ use std::{
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::request::Parts,
+    http::{
+        HeaderMap,
+        header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+        request::Parts,
+    },
 };
 use consumers::{log::Position, shutdown::Shutdown, telemetry};
 use domain::MallId;
@@ -23,6 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Caller, Keys},
+    body,
     problem::ApiError,
     waiters::Waiter,
 };
@@ -55,8 +60,21 @@ pub(crate) struct Arrived {
 
 /// The right to wait for a place.
 pub(crate) struct Entry {
+    coming: Coming,
+    body: Held,
+}
+
+/// A request that has no place yet.
+struct Coming {
     admission: Admission,
     mall: MallId,
+}
+
+/// The room that a body takes until it is needed no longer.
+struct Held {
+    admission: Admission,
+    mall: MallId,
+    bytes: usize,
 }
 
 /// The place of one command, given back when dropped.
@@ -66,6 +84,8 @@ pub(crate) struct Place {
     mall: MallId,
     sent: Instant,
     at: Option<Position>,
+    /// None once nobody waits for the decision.
+    body: Option<Held>,
 }
 
 impl Admission {
@@ -74,16 +94,20 @@ impl Admission {
         Self(Arc::new(Mutex::new(Gate::new(target, Instant::now()))))
     }
 
-    fn arrive(&self, mall: &MallId) -> Result<Entry, ApiError> {
-        match self.lock().arrive(mall, Instant::now()) {
-            Ok(()) => Ok(Entry { admission: self.clone(), mall: mall.clone() }),
+    fn arrive(&self, mall: &MallId, bytes: usize) -> Result<Entry, ApiError> {
+        match self.lock().arrive(mall, bytes, Instant::now()) {
+            Ok(()) => {
+                let (admission, mall) = (self.clone(), mall.clone());
+                let body = Held { admission: admission.clone(), mall: mall.clone(), bytes };
+                Ok(Entry { coming: Coming { admission, mall }, body })
+            }
             Err(Refusal::OverShare) => Err(ApiError::OverShare),
             Err(Refusal::Overloaded) => Err(ApiError::Overloaded),
         }
     }
 
     fn place(&self, mall: MallId) -> Place {
-        Place { admission: Some(self.clone()), mall, sent: Instant::now(), at: None }
+        Place { admission: Some(self.clone()), mall, sent: Instant::now(), at: None, body: None }
     }
 
     /// Tells those who may enter now. One that has gone away meanwhile gives its place back.
@@ -130,9 +154,10 @@ impl Entry {
     /// When it takes too long, or the aggregate's partition has no owner, and as much to decide as
     /// it may be left with.
     pub(crate) async fn enter(self, aggregate: Uuid) -> Result<Place, ApiError> {
-        let Self { admission, mall } = &self;
+        let Self { coming, body } = self;
+        let Coming { admission, mall } = &coming;
         let (tell, told) = oneshot::channel();
-        let place = if admission.lock().enter(mall, tell, Instant::now()) {
+        let mut place = if admission.lock().enter(mall, tell, Instant::now()) {
             admission.place(mall.clone())
         } else {
             timeout(PATIENCE, told).await.ok().and_then(Result::ok).ok_or(ApiError::Overloaded)?
@@ -141,13 +166,20 @@ impl Entry {
         if admission.lock().is_full(mall, partition, Instant::now()) {
             return Err(ApiError::Overloaded);
         }
+        place.body = Some(body);
         Ok(place)
     }
 }
 
-impl Drop for Entry {
+impl Drop for Coming {
     fn drop(&mut self) {
         self.admission.lock().comes_no_more(&self.mall);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.admission.lock().let_go(&self.mall, self.bytes);
     }
 }
 
@@ -178,7 +210,8 @@ impl Place {
     }
 
     /// It counts until it is decided, although nobody waits for that.
-    pub(crate) fn watch(self, mut waiter: Waiter) {
+    pub(crate) fn watch(mut self, mut waiter: Waiter) {
+        self.body = None;
         tokio::spawn(async move {
             if waiter.outcome(WATCHED).await.is_some() {
                 self.decided(waiter.is_alone());
@@ -211,9 +244,17 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let entry = Admission::from_ref(state).arrive(&caller.mall)?;
+        let entry = Admission::from_ref(state).arrive(&caller.mall, expected(&parts.headers))?;
         Ok(Self { caller, entry })
     }
+}
+
+/// How many bytes of body follow: none where nothing says so (RFC 9112, 6.3), and the most that may
+/// where it is not said how many.
+fn expected(headers: &HeaderMap) -> usize {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let unsaid = if headers.contains_key(TRANSFER_ENCODING) { body::LIMIT } else { 0 };
+    length.and_then(|length| length.parse().ok()).unwrap_or(unsaid).min(body::LIMIT)
 }
 
 fn count(number: usize) -> f64 {

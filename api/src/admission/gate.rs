@@ -11,6 +11,8 @@ use super::{backlog::Backlog, fair::Fair, window::Window};
 
 /// How many requests may be on their way to the log: read, looked up, and waiting to append.
 const COMING: usize = 512;
+/// How many bytes the bodies of all requests may have that are not decided.
+const HELD: usize = 32 * 1024 * 1024;
 /// How long a mall counts as one that asks.
 const ASKING: Duration = Duration::from_secs(1);
 /// How often conclusions are drawn.
@@ -24,6 +26,8 @@ pub(super) struct Gate<T> {
     /// Admitted, and not in the log yet.
     appending: usize,
     malls: HashMap<MallId, Mall>,
+    /// Bytes of bodies.
+    held: usize,
     waiting: Fair<T>,
     turned: Instant,
 }
@@ -34,6 +38,8 @@ struct Mall {
     coming: usize,
     /// Admitted, and neither decided nor given up.
     under_way: usize,
+    /// Bytes of bodies.
+    held: usize,
     asked: Instant,
 }
 
@@ -54,27 +60,45 @@ impl<T> Gate<T> {
             backlog: Backlog::default(),
             appending: 0,
             malls: HashMap::new(),
+            held: 0,
             waiting: Fair::default(),
             turned: now,
         }
     }
 
-    /// A request of `mall` arrives, of which nothing is read yet.
+    /// A request of `mall` arrives, of whose body of so many bytes nothing is read yet.
     ///
     /// # Errors
-    /// When too many of it are coming already.
-    pub(super) fn arrive(&mut self, mall: &MallId, now: Instant) -> Result<(), Refusal> {
+    /// When too many of it are coming already, or too much is held of it; one always may.
+    pub(super) fn arrive(
+        &mut self,
+        mall: &MallId,
+        bytes: usize,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         if !self.malls.contains_key(mall) {
-            self.malls.insert(mall.clone(), Mall { coming: 0, under_way: 0, asked: now });
+            let new = Mall { coming: 0, under_way: 0, held: 0, asked: now };
+            self.malls.insert(mall.clone(), new);
         }
         let malls = self.malls.len();
         let Some(known) = self.malls.get_mut(mall) else { return Ok(()) };
         known.asked = now;
-        if known.coming < (COMING / malls).max(1) {
+        let is_small = known.held + bytes <= HELD / malls && self.held + bytes <= HELD;
+        if known.coming < (COMING / malls).max(1) && (is_small || known.held == 0) {
             known.coming += 1;
+            known.held += bytes;
+            self.held += bytes;
             return Ok(());
         }
         Err(if malls == 1 { Refusal::Overloaded } else { Refusal::OverShare })
+    }
+
+    /// The body of a request is needed no longer.
+    pub(super) fn let_go(&mut self, mall: &MallId, bytes: usize) {
+        self.held -= bytes;
+        if let Some(mall) = self.malls.get_mut(mall) {
+            mall.held -= bytes;
+        }
     }
 
     /// One that arrived wants to append: true if it may, else `waits` is kept until it may.
@@ -175,7 +199,7 @@ impl<T> Gate<T> {
         self.window.conclude();
         self.malls.retain(|_, mall| {
             let asks = now.saturating_duration_since(mall.asked) < ASKING;
-            asks || mall.under_way > 0 || mall.coming > 0
+            asks || mall.under_way > 0 || mall.coming > 0 || mall.held > 0
         });
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::body;
 
 const STEP: Duration = Duration::from_millis(1);
 const SECOND: usize = 1000;
@@ -71,7 +72,7 @@ impl World {
     }
 
     fn ask(&mut self, mall: usize) {
-        if let Err(refusal) = self.gate.arrive(&self.malls[mall], self.now) {
+        if let Err(refusal) = self.gate.arrive(&self.malls[mall], 0, self.now) {
             self.refused[mall].push(Refused::Arriving(refusal));
         } else if self.gate.enter(&self.malls[mall], (), self.now) {
             self.append(mall);
@@ -162,7 +163,7 @@ fn more_malls_than_places_are_all_served() {
     let (mut admit, mut left) = (vec![], 0);
     for round in 0..100 {
         for (number, mall) in malls.iter().enumerate().filter(|(n, _)| n % 4 == round % 4) {
-            if gate.arrive(mall, now).is_ok() && gate.enter(mall, number, now) {
+            if gate.arrive(mall, 0, now).is_ok() && gate.enter(mall, number, now) {
                 admit.push(number);
             }
         }
@@ -252,10 +253,29 @@ fn an_outcome_that_never_came_holds_no_place() {
 fn a_request_that_came_to_nothing_gives_its_place_back() {
     let mut world = World::new();
     let mall = world.malls[FLOOD].clone();
-    world.gate.arrive(&mall, world.now).unwrap();
+    world.gate.arrive(&mall, 0, world.now).unwrap();
     let admitted = (0..200).filter(|_| world.gate.enter(&mall, (), world.now)).count();
     assert_eq!((admitted, world.gate.in_all()), (32, 32));
     (0..32).for_each(|_| world.gate.leave(&mall, false));
     let next = std::iter::from_fn(|| world.gate.next(world.now)).count();
     assert_eq!((next, world.gate.in_all()), (32, 32));
+}
+
+#[test]
+fn bodies_take_room_by_mall() {
+    let (mut world, most) = (World::new(), body::LIMIT);
+    let [quiet, flood] = world.malls.clone();
+    let now = world.now;
+    let taken = (0..100).filter(|_| world.gate.arrive(&flood, most, now).is_ok()).count();
+    assert_eq!(taken, HELD / most);
+    // One always may, and no second one.
+    assert!(world.gate.arrive(&quiet, most, now).is_ok());
+    assert!(world.gate.arrive(&quiet, most, now).is_err());
+    for _ in 0..taken {
+        world.gate.comes_no_more(&flood);
+        world.gate.let_go(&flood, most);
+    }
+    assert!(world.gate.arrive(&quiet, most, now).is_ok());
+    let again = (0..100).filter(|_| world.gate.arrive(&flood, most, now).is_ok()).count();
+    assert_eq!(again, HELD / most / 2);
 }

@@ -40,7 +40,10 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     .await?;
     let took = begin.elapsed().as_secs_f64();
     println!("\nbacklog of {COMMANDS} commands to {PRODUCTS} products, once");
-    println!("until the last is in MySQL: {took:.0} s, {:.0} commands/s", f64::from(COMMANDS) / took);
+    println!(
+        "until the last is in MySQL: {took:.0} s, {:.0} commands/s",
+        f64::from(COMMANDS) / took
+    );
     fleet.verify(&["--log-only"]).await?;
     for role in Role::ALL {
         println!("{}: at most {} MiB", role.binary(), fleet.process(role)?.memory_peak()? >> 20);
