@@ -38,6 +38,7 @@ mod gate;
 mod window;
 
 use gate::{Gate, Refusal};
+use window::Sent;
 
 /// How long a request waits to append.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,7 +83,8 @@ pub(crate) struct Place {
     /// None once it is given back.
     admission: Option<Admission>,
     mall: MallId,
-    sent: Instant,
+    /// When the command was sent, and how it stood then.
+    sent: (Instant, Sent),
     at: Option<Position>,
     /// None once nobody waits for the decision.
     body: Option<Held>,
@@ -107,7 +109,8 @@ impl Admission {
     }
 
     fn place(&self, mall: MallId) -> Place {
-        Place { admission: Some(self.clone()), mall, sent: Instant::now(), at: None, body: None }
+        let sent = (Instant::now(), Sent::default());
+        Place { admission: Some(self.clone()), mall, sent, at: None, body: None }
     }
 
     /// Tells those who may enter now. One that has gone away meanwhile gives its place back.
@@ -186,13 +189,16 @@ impl Drop for Held {
 impl Place {
     /// The command goes into the log now.
     pub(crate) fn sends(&mut self) {
-        self.sent = Instant::now();
+        if let Some(admission) = &self.admission {
+            let now = Instant::now();
+            self.sent = (now, admission.lock().sends(now));
+        }
     }
 
     /// It stands there.
     pub(crate) fn appended(&mut self, at: Position) {
         if let Some(admission) = &self.admission {
-            admission.lock().appended(at.partition, at.offset, Instant::now());
+            admission.lock().appended(&self.mall, at.partition, at.offset, Instant::now());
             self.at = Some(at);
         }
     }
@@ -200,11 +206,11 @@ impl Place {
     /// It is decided; `alone` where no other copy of it is waited for, whose decision it may be.
     pub(crate) fn decided(self, alone: bool) {
         if let (Some(admission), Some(at)) = (&self.admission, self.at) {
-            let (took, now) = (self.sent.elapsed(), Instant::now());
+            let ((sent, how), now) = (self.sent, Instant::now());
             let mut gate = admission.lock();
             match alone {
-                true => gate.decided(at.partition, at.offset, took, now),
-                false => gate.answered(at.partition, at.offset),
+                true => gate.decided(at.partition, at.offset, (now - sent, how), now),
+                false => gate.answered(at.partition, at.offset, now),
             }
         }
     }
@@ -221,7 +227,7 @@ impl Place {
 
     fn give_back(&mut self) -> Option<Admission> {
         let admission = self.admission.take()?;
-        admission.lock().leave(&self.mall, self.at.is_some());
+        admission.lock().leave(&self.mall, self.at.map(|at| at.partition));
         Some(admission)
     }
 }

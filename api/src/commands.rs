@@ -116,8 +116,8 @@ async fn is_concluded(app: &App, tables: &Tables, at: Position) -> Result<bool, 
     }
     let passes = async {
         // Its decision was committed before now, so it stands before these ends.
-        app.ends.look_again().await;
         let topics = [CATALOG.events.name, CATALOG.decisions.name];
+        app.ends.look_again(&topics.map(|topic| (topic, partition))).await;
         let ends = topics.map(|topic| app.ends.end(topic, partition));
         let version = tables.version(COMMAND_STATUS);
         loop {

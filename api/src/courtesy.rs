@@ -160,18 +160,22 @@ async fn certain(
     if doubtful.is_empty() {
         return Ok(found);
     }
-    app.ends.look_again().await;
-    let tables = Tables::active(&app.db).await?;
-    let of = |projection| (projection, tables.version(projection));
     let partition = |aggregate: Uuid| partition_of(&aggregate.to_string(), PARTITIONS);
     let aggregates = doubtful.iter().flat_map(|(m, r)| r.aggregates(&m.origin.mall));
-    for partition in aggregates.map(partition).collect::<BTreeSet<_>>() {
+    let theirs = aggregates.map(partition).collect::<BTreeSet<_>>();
+    let own = doubtful.iter().map(|(message, _)| partition(message.origin.aggregate));
+    let own = own.collect::<BTreeSet<_>>();
+    let events = theirs.union(&own).map(|partition| (CATALOG.events.name, *partition));
+    let decisions = own.iter().map(|partition| (CATALOG.decisions.name, *partition));
+    app.ends.look_again(&events.chain(decisions).collect::<Vec<_>>()).await;
+    let tables = Tables::active(&app.db).await?;
+    let of = |projection| (projection, tables.version(projection));
+    for partition in theirs {
         caught_up(app, of("directory"), &[CATALOG.events], partition).await?;
     }
     // A retry is answered as it was decided, though what it names is gone since.
     let both = [CATALOG.events, CATALOG.decisions];
-    let own = doubtful.iter().map(|(message, _)| partition(message.origin.aggregate));
-    for partition in own.collect::<BTreeSet<_>>() {
+    for partition in own {
         caught_up(app, of("command_status"), &both, partition).await?;
     }
     look_up(app, named, shown).await

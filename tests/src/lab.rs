@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use domain::Timestamp;
 use fastrand::Rng;
 
-use crate::{Fleet, Load, Stack, load::Judged};
+use crate::{Fleet, Load, Role, Stack, load::Judged};
 
 mod brokers;
 mod clock;
@@ -68,6 +68,7 @@ impl Lab<'_> {
             row.faults += struck.with_context(|| format!("{}, run {run}", fault.name))?;
             let recovered = load.until_decided(self.between, PATIENCE).await;
             recovered.with_context(|| format!("after {}, run {run}", fault.name))?;
+            self.nobody_has_ended().with_context(|| format!("{}, run {run}", fault.name))?;
             tell(&format!("{}: {} of {runs}, {} decided", fault.name, run + 1, load.decided()));
         }
         let report = load.finish().await?;
@@ -79,6 +80,16 @@ impl Lab<'_> {
         self.fleet.verify(&["--since", &since]).await?;
         row.took = begin.elapsed();
         Ok(row)
+    }
+
+    /// Whoever was struck is there again, and nobody else has ended.
+    fn nobody_has_ended(&mut self) -> Result<()> {
+        for role in Role::ALL {
+            let process = self.fleet.process(role)?;
+            let ended = process.ended()?;
+            ensure!(ended.is_none(), "{}: {ended:?}: {}", role.binary(), process.log_tail());
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,8 @@ const LEEWAY: f64 = 1.25;
 const BURST: f64 = 32.0;
 /// What may come in a second where nothing is known of before.
 const UNKNOWN: f64 = 50.0;
-/// How many may wait for one owner, however long it is away: what its absence may cost in memory.
+/// How many may wait for one owner of all that came lately ([`GIVEN_UP`]), however long it is away:
+/// what its absence may cost in memory.
 const MOST: f64 = 1024.0;
 /// The share of an owner's decisions by which the backlog of its absence must shrink.
 const WORKED_OFF: f64 = 0.25;
@@ -69,22 +70,21 @@ impl Backlog {
     /// took tells something about the load.
     pub(super) fn decided(&mut self, partition: i32, offset: i64, now: Instant) -> bool {
         let Some(partition) = self.0.get_mut(&partition) else { return false };
-        if partition.is_silent(now) {
-            partition.waived = float(partition.undecided.len());
-            partition.since = now;
-        }
-        let tells = partition.waived < 1.0;
+        let tells = partition.waived < 1.0 && !partition.was_absent(now);
+        partition.is_heard_of(now);
         let left = partition.undecided.split_off(&(offset + 1));
-        partition.worked_off(left, now);
+        let count = mem::replace(&mut partition.undecided, left).len();
+        partition.worked_off(count);
         partition.decided_to = partition.decided_to.max(offset);
         tells
     }
 
     /// The command at `offset` counts no longer, whatever became of those before it.
-    pub(super) fn answered(&mut self, partition: i32, offset: i64) {
-        if let Some(partition) = self.0.get_mut(&partition) {
-            partition.undecided.remove(&offset);
-            partition.waived = partition.waived.min(float(partition.undecided.len()));
+    pub(super) fn answered(&mut self, partition: i32, offset: i64, now: Instant) {
+        let Some(partition) = self.0.get_mut(&partition) else { return };
+        partition.is_heard_of(now);
+        if partition.undecided.remove(&offset).is_some() {
+            partition.worked_off(1);
         }
     }
 
@@ -94,11 +94,25 @@ impl Backlog {
         there.map(|partition| partition.undecided.len() - whole(partition.waived)).sum()
     }
 
-    /// Whether no more may wait for the owner of a partition; `lenient` doubles what may.
-    pub(super) fn is_full(&self, partition: i32, lenient: bool, now: Instant) -> bool {
+    /// Whether no more of a mall may wait for the owner of a partition, of whose commands `of_mall`
+    /// do already; one of so many `malls` that has less than its share may double what others may.
+    pub(super) fn is_full(
+        &self,
+        partition: i32,
+        of_mall: usize,
+        malls: usize,
+        now: Instant,
+    ) -> bool {
         let Some(partition) = self.0.get(&partition) else { return false };
-        let may = if lenient { 2.0 } else { 1.0 } * partition.may_wait(now);
-        partition.is_silent(now) && float(partition.undecided.len()) >= may
+        let most = partition.may_wait(now);
+        let has_less = float(of_mall) < most / float(malls.max(1));
+        let most = if has_less { 2.0 * most } else { most };
+        partition.is_silent(now) && float(partition.undecided.len()) >= most
+    }
+
+    /// Whether a partition has undecided commands and nobody who decides them.
+    pub(super) fn is_silent(&self, partition: i32, now: Instant) -> bool {
+        self.0.get(&partition).is_some_and(|partition| partition.is_silent(now))
     }
 
     /// How many are undecided.
@@ -136,9 +150,27 @@ impl Partition {
         (BURST + LEEWAY * self.rate.max(UNKNOWN) * silence).min(MOST)
     }
 
-    fn worked_off(&mut self, left: BTreeMap<i64, Instant>, now: Instant) {
-        let count = mem::replace(&mut self.undecided, left).len();
+    /// Whether nothing was decided for so long that an owner is more likely to have been away than
+    /// to be slow.
+    fn was_absent(&self, now: Instant) -> bool {
+        self.is_silent(now) && now.saturating_duration_since(self.heard) > 2 * SILENCE
+    }
+
+    /// Somebody decides here. What came once it was taken for ownerless is waived; not what came
+    /// before, or a slow owner would have everything waived again and again.
+    fn is_heard_of(&mut self, now: Instant) {
+        if self.is_silent(now) {
+            let since = self.heard + SILENCE;
+            let came = self.undecided.values().filter(|appended| **appended > since).count();
+            self.waived = (self.waived + float(came)).min(float(self.undecided.len()));
+        }
+        if self.was_absent(now) {
+            self.since = now;
+        }
         self.heard = now;
+    }
+
+    fn worked_off(&mut self, count: usize) {
         self.decided += count;
         let waived = self.waived - float(count) * WORKED_OFF;
         self.waived = waived.min(float(self.undecided.len())).max(0.0);

@@ -7,7 +7,11 @@ use std::{
 
 use domain::MallId;
 
-use super::{backlog::Backlog, fair::Fair, window::Window};
+use super::{
+    backlog::Backlog,
+    fair::Fair,
+    window::{Sent, Window},
+};
 
 /// How many requests may be on their way to the log: read, looked up, and waiting to append.
 const COMING: usize = 512;
@@ -26,6 +30,7 @@ pub(super) struct Gate<T> {
     /// Admitted, and not in the log yet.
     appending: usize,
     malls: HashMap<MallId, Mall>,
+    coming: usize,
     /// Bytes of bodies.
     held: usize,
     waiting: Fair<T>,
@@ -36,8 +41,10 @@ pub(super) struct Gate<T> {
 struct Mall {
     /// Arrived, and neither admitted nor gone.
     coming: usize,
-    /// Admitted, and neither decided nor given up.
-    under_way: usize,
+    /// Admitted, and not in the log yet.
+    appending: usize,
+    /// In the log by partition, and neither decided nor given up.
+    undecided: HashMap<i32, usize>,
     /// Bytes of bodies.
     held: usize,
     asked: Instant,
@@ -60,6 +67,7 @@ impl<T> Gate<T> {
             backlog: Backlog::default(),
             appending: 0,
             malls: HashMap::new(),
+            coming: 0,
             held: 0,
             waiting: Fair::default(),
             turned: now,
@@ -69,7 +77,7 @@ impl<T> Gate<T> {
     /// A request of `mall` arrives, of whose body of so many bytes nothing is read yet.
     ///
     /// # Errors
-    /// When too many of it are coming already, or too much is held of it; one always may.
+    /// When too many are coming already, or too much is held, and it has its share of that.
     pub(super) fn arrive(
         &mut self,
         mall: &MallId,
@@ -77,16 +85,17 @@ impl<T> Gate<T> {
         now: Instant,
     ) -> Result<(), Refusal> {
         if !self.malls.contains_key(mall) {
-            let new = Mall { coming: 0, under_way: 0, held: 0, asked: now };
-            self.malls.insert(mall.clone(), new);
+            self.malls.insert(mall.clone(), Mall::new(now));
         }
         let malls = self.malls.len();
         let Some(known) = self.malls.get_mut(mall) else { return Ok(()) };
         known.asked = now;
-        let is_small = known.held + bytes <= HELD / malls && self.held + bytes <= HELD;
-        if known.coming < (COMING / malls).max(1) && (is_small || known.held == 0) {
+        let may_come = self.coming < COMING || known.coming < (COMING / malls).max(1);
+        let is_small = self.held + bytes <= HELD || known.held + bytes <= HELD / malls;
+        if may_come && (is_small || known.held == 0) {
             known.coming += 1;
             known.held += bytes;
+            self.coming += 1;
             self.held += bytes;
             return Ok(());
         }
@@ -103,7 +112,7 @@ impl<T> Gate<T> {
 
     /// One that arrived wants to append: true if it may, else `waits` is kept until it may.
     pub(super) fn enter(&mut self, mall: &MallId, waits: T, now: Instant) -> bool {
-        let under_way = self.malls.get(mall).map_or(0, |mall| mall.under_way);
+        let under_way = self.under_way(mall, now);
         let may = self.waiting.of(mall) == 0 && under_way < self.may_have_under_way(now);
         match may {
             true => self.admit(mall),
@@ -114,6 +123,7 @@ impl<T> Gate<T> {
 
     /// One that arrived is not coming any more: it was admitted, or is gone.
     pub(super) fn comes_no_more(&mut self, mall: &MallId) {
+        self.coming -= 1;
         if let Some(mall) = self.malls.get_mut(mall) {
             mall.coming -= 1;
         }
@@ -122,8 +132,9 @@ impl<T> Gate<T> {
     /// Whoever waits and may append now.
     pub(super) fn next(&mut self, now: Instant) -> Option<(MallId, T)> {
         let most = self.may_have_under_way(now);
-        let malls = &self.malls;
-        let may = |mall: &MallId| malls.get(mall).is_none_or(|mall| mall.under_way < most);
+        let (malls, backlog) = (&self.malls, &self.backlog);
+        let under_way = |mall: &Mall| mall.under_way(backlog, now);
+        let may = |mall: &MallId| malls.get(mall).is_none_or(|mall| under_way(mall) < most);
         let (mall, waits) = self.waiting.pop(may)?;
         self.admit(&mall);
         Some((mall, waits))
@@ -133,7 +144,7 @@ impl<T> Gate<T> {
     /// need not wait for what others have beyond theirs, and whoever waits already is asked the
     /// same as who comes.
     fn may_have_under_way(&mut self, now: Instant) -> usize {
-        let (size, undecided) = (self.window.size(), self.appending + self.backlog.counted(now));
+        let (size, undecided) = (self.window.size(), self.undecided(now));
         self.window.see(undecided);
         match undecided {
             _ if undecided < size => usize::MAX,
@@ -150,41 +161,71 @@ impl<T> Gate<T> {
     fn admit(&mut self, mall: &MallId) {
         self.appending += 1;
         if let Some(mall) = self.malls.get_mut(mall) {
-            mall.under_way += 1;
+            mall.appending += 1;
         }
+    }
+
+    fn under_way(&self, mall: &MallId, now: Instant) -> usize {
+        self.malls.get(mall).map_or(0, |mall| mall.under_way(&self.backlog, now))
+    }
+
+    fn undecided(&self, now: Instant) -> usize {
+        self.appending + self.backlog.counted(now)
+    }
+
+    /// How it stands for a command that is sent now.
+    pub(super) fn sends(&self, now: Instant) -> Sent {
+        self.window.sent(self.undecided(now))
     }
 
     /// Whether a partition has no owner, and as much to decide as it may be left with.
     pub(super) fn is_full(&self, mall: &MallId, partition: i32, now: Instant) -> bool {
-        let under_way = self.malls.get(mall).map_or(0, |mall| mall.under_way);
-        self.backlog.is_full(partition, under_way <= self.share(), now)
+        let there = self.malls.get(mall).and_then(|mall| mall.undecided.get(&partition));
+        self.backlog.is_full(partition, *there.unwrap_or(&0), self.malls.len(), now)
     }
 
-    /// An admitted command stands in the log.
-    pub(super) fn appended(&mut self, partition: i32, offset: i64, now: Instant) {
+    /// An admitted command of `mall` stands in the log.
+    pub(super) fn appended(&mut self, mall: &MallId, partition: i32, offset: i64, now: Instant) {
         self.appending -= 1;
         self.backlog.appended(partition, offset, now);
+        if let Some(mall) = self.malls.get_mut(mall) {
+            mall.appending -= 1;
+            *mall.undecided.entry(partition).or_default() += 1;
+        }
     }
 
-    /// It is decided, `took` after it was sent.
-    pub(super) fn decided(&mut self, partition: i32, offset: i64, took: Duration, now: Instant) {
+    /// It is decided, `took` after it was `sent`.
+    pub(super) fn decided(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        (took, sent): (Duration, Sent),
+        now: Instant,
+    ) {
         if self.backlog.decided(partition, offset, now) {
-            self.window.sample(took);
+            self.window.sample(took, sent);
         }
     }
 
     /// It was decided by the decision of another copy of it, which says nothing of its place.
-    pub(super) fn answered(&mut self, partition: i32, offset: i64) {
-        self.backlog.answered(partition, offset);
+    pub(super) fn answered(&mut self, partition: i32, offset: i64, now: Instant) {
+        self.backlog.answered(partition, offset, now);
     }
 
-    /// An admitted request ends; `appended` says whether it came into the log.
-    pub(super) fn leave(&mut self, mall: &MallId, appended: bool) {
-        if !appended {
+    /// An admitted request ends, whose command came into a partition of the log, or into none.
+    pub(super) fn leave(&mut self, mall: &MallId, partition: Option<i32>) {
+        if partition.is_none() {
             self.appending -= 1;
         }
-        if let Some(mall) = self.malls.get_mut(mall) {
-            mall.under_way -= 1;
+        let Some(mall) = self.malls.get_mut(mall) else { return };
+        match partition {
+            None => mall.appending -= 1,
+            Some(partition) => {
+                if let Some(there) = mall.undecided.get_mut(&partition) {
+                    *there -= 1;
+                }
+                mall.undecided.retain(|_, there| *there > 0);
+            }
         }
     }
 
@@ -199,7 +240,7 @@ impl<T> Gate<T> {
         self.window.conclude();
         self.malls.retain(|_, mall| {
             let asks = now.saturating_duration_since(mall.asked) < ASKING;
-            asks || mall.under_way > 0 || mall.coming > 0 || mall.held > 0
+            asks || !mall.is_idle()
         });
     }
 
@@ -211,6 +252,22 @@ impl<T> Gate<T> {
     /// How many are undecided, waived or not.
     pub(super) fn in_all(&self) -> usize {
         self.appending + self.backlog.len()
+    }
+}
+
+impl Mall {
+    fn new(asked: Instant) -> Self {
+        Self { coming: 0, appending: 0, undecided: HashMap::new(), held: 0, asked }
+    }
+
+    /// Admitted, and not decided by whoever could.
+    fn under_way(&self, backlog: &Backlog, now: Instant) -> usize {
+        let there = self.undecided.iter().filter(|(at, _)| !backlog.is_silent(**at, now));
+        self.appending + there.map(|(_, count)| count).sum::<usize>()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.coming + self.appending + self.held == 0 && self.undecided.is_empty()
     }
 }
 

@@ -12,9 +12,18 @@ const FIRST: f64 = 64.0;
 /// How many commands make a measurement.
 const ENOUGH: usize = 8;
 /// After how many measurements under load it is seen again what a command takes without it, and
-/// how many that may last.
+/// after how many that has to have been seen.
 const PROBE: u32 = 100;
-const PROBING: u32 = 20;
+const PROBED: u32 = 120;
+
+/// How it stood when a command was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    /// Whether few were undecided.
+    is_calm: bool,
+    /// How often the size had changed.
+    changes: u64,
+}
 
 /// Follows the time from append to outcome, as Netflix's concurrency-limits does
 /// (`GradientLimit`, `Gradient2Limit`): `limit = limit * gradient + sqrt(limit)`, with a gradient
@@ -23,9 +32,9 @@ const PROBING: u32 = 20;
 /// are undecided, since a busy owner has a transaction open when a command comes, and the target on
 /// top.
 ///
-/// What it takes where few are is measured only where few are, or the queue of a long flood would
-/// come to be taken for what a command needs; so every ten seconds of a flood the window is at its
-/// least for a moment, as in BBR's ProbeRTT (RFC draft-ietf-ccwg-bbr, 5.3.4).
+/// What it takes where few are is measured by commands that were sent where few were, or the queue
+/// of a long flood would come to be taken for what a command needs; so every ten seconds of a flood
+/// the window is at its least for a moment, as in BBR's ProbeRTT (draft-ietf-ccwg-bbr, 5.3.4).
 #[derive(Debug)]
 pub(super) struct Window {
     /// How long a command may wait for others, in seconds.
@@ -35,15 +44,27 @@ pub(super) struct Window {
     calm: f64,
     /// Measurements since that was seen. It begins with a probe.
     since_calm: u32,
+    /// How often the size has changed: what was sent before says nothing about what it is now.
+    changes: u64,
     samples: Vec<f64>,
+    /// Of commands that were sent where few were undecided.
+    calm_samples: Vec<f64>,
     /// The most that were undecided since the last measurement.
     used: usize,
 }
 
 impl Window {
     pub(super) fn new(target: Duration) -> Self {
-        let target = target.as_secs_f64();
-        Self { target, size: FIRST, calm: 0.0, since_calm: PROBE, samples: vec![], used: 0 }
+        Self {
+            target: target.as_secs_f64(),
+            size: FIRST,
+            calm: 0.0,
+            since_calm: PROBE,
+            changes: 0,
+            samples: vec![],
+            calm_samples: vec![],
+            used: 0,
+        }
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 to 1024")]
@@ -60,9 +81,22 @@ impl Window {
         self.used = self.used.max(undecided);
     }
 
+    /// How it stands for a command that is sent while so many are undecided. While it is looked for
+    /// what one takes where few are, malls with less than their share come on top of the least.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the least is 32")]
+    pub(super) fn sent(&self, undecided: usize) -> Sent {
+        let few = if self.is_probing() { 2.0 * LEAST } else { LEAST };
+        Sent { is_calm: undecided <= few as usize, changes: self.changes }
+    }
+
     /// A command took so long from append to outcome.
-    pub(super) fn sample(&mut self, took: Duration) {
-        self.samples.push(took.as_secs_f64());
+    pub(super) fn sample(&mut self, took: Duration, sent: Sent) {
+        if sent.changes == self.changes {
+            self.samples.push(took.as_secs_f64());
+            if sent.is_calm {
+                self.calm_samples.push(took.as_secs_f64());
+            }
+        }
     }
 
     /// Draws the conclusion of what was measured, where that was enough.
@@ -70,18 +104,22 @@ impl Window {
         if self.samples.len() < ENOUGH {
             return;
         }
-        let middle = self.samples.len() / 2;
-        let (_, median, _) = self.samples.select_nth_unstable_by(middle, f64::total_cmp);
-        let median = *median;
+        let median = median(&mut self.samples);
         let used = mem::take(&mut self.used);
-        self.samples.clear();
-        let probed = self.is_probing();
-        let calm = self.learn(median, used);
+        let (size, probed) = (self.size(), self.is_probing());
+        self.learn(median);
         // What is not used says nothing about its size.
-        if probed || used * 2 < self.size() {
-            return;
+        if !probed && used * 2 >= size {
+            self.resize(median);
         }
-        let may_take = 2.0 * calm + self.target;
+        if self.size() != size {
+            self.changes += 1;
+            self.calm_samples.clear();
+        }
+    }
+
+    fn resize(&mut self, median: f64) {
+        let may_take = 2.0 * self.calm + self.target;
         if median > may_take {
             self.size *= (may_take / median).max(0.5);
         } else {
@@ -92,19 +130,34 @@ impl Window {
     }
 
     /// What a command takes where few are undecided. Less is believed sooner than more.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the least is 32")]
-    fn learn(&mut self, median: f64, used: usize) -> f64 {
-        let is_calm = used <= LEAST as usize || self.since_calm >= PROBE + PROBING;
-        let weight = match (is_calm, median < self.calm) {
-            (true, _) if self.is_probing() => 1.0,
-            (_, true) => 0.3,
-            (true, false) => 0.1,
-            (false, false) => 0.0,
-        };
-        self.since_calm = if is_calm { 0 } else { self.since_calm + 1 };
-        self.calm += (median - self.calm) * weight;
-        self.calm
+    fn learn(&mut self, of_all: f64) {
+        self.since_calm += 1;
+        if self.calm_samples.len() >= ENOUGH {
+            let calm = median(&mut self.calm_samples);
+            let weight = match calm < self.calm {
+                _ if self.is_probing() => 1.0,
+                true => 0.3,
+                false => 0.1,
+            };
+            self.calm += (calm - self.calm) * weight;
+            self.since_calm = 0;
+        } else if of_all < self.calm {
+            self.calm += (of_all - self.calm) * 0.3;
+        }
+        // It is not to be had, so what is known stays.
+        if self.since_calm >= PROBED {
+            self.since_calm = 0;
+        }
     }
+}
+
+/// The median of what is then forgotten.
+fn median(samples: &mut Vec<f64>) -> f64 {
+    let middle = samples.len() / 2;
+    let (_, median, _) = samples.select_nth_unstable_by(middle, f64::total_cmp);
+    let median = *median;
+    samples.clear();
+    median
 }
 
 #[cfg(test)]
@@ -118,8 +171,10 @@ mod tests {
         let undecided = wanted.min(window.size());
         let waiting = f64::from(u32::try_from(undecided).unwrap()) / per_second;
         window.see(undecided);
+        let sent = window.sent(undecided);
         for _ in 0..20 {
-            window.sample(Duration::from_millis(least).max(Duration::from_secs_f64(waiting)));
+            let took = Duration::from_millis(least).max(Duration::from_secs_f64(waiting));
+            window.sample(took, sent);
         }
         window.conclude();
     }
@@ -161,7 +216,8 @@ mod tests {
         (0..100).for_each(|_| turn(&mut window, 10, 1_000.0, 10));
         assert_eq!(window.size(), 64);
         window.see(10);
-        (0..20).for_each(|_| window.sample(Duration::from_secs(1)));
+        let sent = window.sent(10);
+        (0..20).for_each(|_| window.sample(Duration::from_secs(1), sent));
         window.conclude();
         assert_eq!(window.size(), 64);
     }

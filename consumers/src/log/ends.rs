@@ -34,7 +34,9 @@ pub struct Ends {
     bounds: Arc<DashMap<(&'static str, i32), Bounds>>,
     committed: Arc<DashMap<(&'static str, i32), i64>>,
     /// When the last look began that saw all that was written when it began.
-    looked: Arc<watch::Sender<Option<Instant>>>,
+    settled: Arc<DashMap<(&'static str, i32), Instant>>,
+    /// Told that something has settled.
+    looked: Arc<watch::Sender<()>>,
     /// Asks for a look at once; one wish may wait while another is looked for.
     wake: SyncSender<()>,
 }
@@ -65,9 +67,8 @@ impl Ends {
         let (client, has_group): (BaseConsumer, _) = (asking.create()?, group.is_some());
         let uncommitted: BaseConsumer = kafka.asking("read_uncommitted").create()?;
         let (wake, woken): (_, Receiver<()>) = sync_channel(1);
-        let looked = Arc::new(watch::Sender::new(None));
-        let (bounds, committed) = (Arc::default(), Arc::default());
-        let ends = Self { bounds, committed, looked, wake };
+        let (bounds, committed, settled) = (Arc::default(), Arc::default(), Arc::default());
+        let ends = Self { bounds, committed, settled, looked: Arc::default(), wake };
         let (watched, topics) = (ends.clone(), topics.to_vec());
         let bootstrap = kafka.bootstrap.clone();
         let run = move || {
@@ -90,16 +91,17 @@ impl Ends {
         Ok((ends, thread::Builder::new().name("ends".to_owned()).spawn(run)?))
     }
 
-    /// Waits until the brokers have told of everything from before this call, even of what a
-    /// transaction wrote whose markers were still under way; for ever, where they do not.
-    pub async fn look_again(&self) {
+    /// Waits until the brokers have told of everything in these partitions from before this call,
+    /// even of what a transaction wrote whose markers were still under way; for ever, where they do
+    /// not.
+    pub async fn look_again(&self, wanted: &[(&'static str, i32)]) {
         let asked = Instant::now();
         let mut looked = self.looked.subscribe();
+        let is_seen = |at: &(&'static str, i32)| self.settled.get(at).is_some_and(|at| *at > asked);
         loop {
             // Refused where a look is asked for already: it begins after this one was.
             let _ = self.wake.try_send(());
-            let seen =
-                async { looked.wait_for(|at| at.is_some_and(|at| at > asked)).await.is_ok() };
+            let seen = async { looked.wait_for(|()| wanted.iter().all(is_seen)).await.is_ok() };
             match timeout(SETTLED_IN, seen).await {
                 Ok(true) => return,
                 Ok(false) => std::future::pending().await,
@@ -149,29 +151,36 @@ impl Ends {
         let asked = Instant::now();
         let starts = all(client, topics, Offset::Beginning)?;
         let written = uncommitted.map(|client| all(client, topics, Offset::End)).transpose()?;
-        let mut ends = all(client, topics, Offset::End)?;
         let deadline = asked + SETTLED_IN;
-        while let Some(written) = &written
-            && !reach(&ends, written)
-            && Instant::now() < deadline
-        {
-            pause(2);
-            ends = all(client, topics, Offset::End)?;
-        }
-        for (topic, partition) in each(topics) {
-            let at = |list: &TopicPartitionList| {
-                let found = list.find_partition(topic.name, partition)?;
-                found.error().is_ok().then(|| found.offset().to_raw()).flatten()
-            };
-            if let (Some(start), Some(end)) = (at(&starts), at(&ends)) {
-                let bounds = Bounds { start, end, seen: asked };
-                self.bounds.insert((topic.name, partition), bounds);
+        loop {
+            let ends = all(client, topics, Offset::End)?;
+            let mut is_settled = true;
+            for (topic, partition) in each(topics) {
+                let at = |list: &TopicPartitionList| {
+                    let found = list.find_partition(topic.name, partition)?;
+                    found.error().is_ok().then(|| found.offset().to_raw()).flatten()
+                };
+                let Some(end) = at(&ends) else { continue };
+                if let Some(start) = at(&starts) {
+                    let bounds = Bounds { start, end, seen: asked };
+                    self.bounds.insert((topic.name, partition), bounds);
+                }
+                match written.as_ref().map(at) {
+                    Some(Some(written)) if end >= written => {
+                        self.settled.insert((topic.name, partition), asked);
+                    }
+                    Some(_) => is_settled = false,
+                    None => {}
+                }
             }
+            if written.is_some() {
+                self.looked.send_replace(());
+            }
+            if is_settled || Instant::now() >= deadline {
+                return Ok(());
+            }
+            pause(5);
         }
-        if written.is_some_and(|written| reach(&ends, &written)) {
-            self.looked.send_replace(Some(asked));
-        }
-        Ok(())
     }
 
     /// What an open transaction may still move stays as it was told before.
@@ -191,14 +200,6 @@ impl Ends {
         }
         Ok(())
     }
-}
-
-/// Whether `ends` have come as far as `written`, everywhere.
-fn reach(ends: &TopicPartitionList, written: &TopicPartitionList) -> bool {
-    written.elements().iter().all(|written| {
-        let end = ends.find_partition(written.topic(), written.partition());
-        end.is_some_and(|end| end.offset().to_raw() >= written.offset().to_raw())
-    })
 }
 
 fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -32,6 +34,8 @@ const POINTS: [(Role, &[&str]); 4] = [
 /// A point is passed at least once for each batch; what has not met its own by then is killed, and
 /// not counted.
 const TO_A_POINT: Duration = Duration::from_secs(20);
+/// SIGKILL.
+const KILLED: i32 = 9;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// kill -9 of one process, wherever it is.
@@ -67,7 +71,10 @@ pub(super) async fn kill_at_points(mut scene: Scene<'_>) -> Result<u32> {
     while !armed.is_empty() {
         let late = Instant::now() > deadline;
         for role in armed.keys().copied().collect::<Vec<_>>() {
-            let ended = scene.fleet.process(role)?.ended()?;
+            let process = scene.fleet.process(role)?;
+            let ended = process.ended()?;
+            let is_ours = |status: ExitStatus| status.signal() == Some(KILLED);
+            ensure!(ended.is_none_or(is_ours), "{ended:?}: {}", process.log_tail());
             if late || ended.is_some() {
                 met += u32::from(ended.is_some());
                 scene.fleet.restart(role, None)?;

@@ -35,6 +35,7 @@ struct Load {
 #[derive(Default)]
 struct Told {
     gap: Figures,
+    sent: Figures,
     codes: BTreeMap<String, Figures>,
 }
 
@@ -49,10 +50,12 @@ pub(crate) async fn measure(fleet: &mut Fleet) -> Result<()> {
             told.hear(&load, &one(fleet, &load, signal).await?)?;
         }
     }
-    for (told, how) in told.iter().zip(["killed", "asked to stop"]) {
+    for (told, how) in told.iter_mut().zip(["killed", "asked to stop"]) {
         head(&format!("{RATE} changes/s, one of two handlers {how}"));
         alone("longest gap of a partition, s", &told.gap);
-        for (code, counts) in &told.codes {
+        alone("requests", &told.sent);
+        for (code, counts) in &mut told.codes {
+            counts.fill_up(REPEATS);
             alone(&format!("answered {code}"), counts);
         }
     }
@@ -110,9 +113,15 @@ impl Told {
             }
         }
         ensure!(decided.len() == usize::try_from(PARTITIONS)?, "a partition is silent");
-        decided.values_mut().for_each(|times| times.sort());
+        // A silence that lasts to the end is one.
+        let end = decided.values().flatten().max().copied();
+        for times in decided.values_mut() {
+            times.extend(end);
+            times.sort();
+        }
         let gaps = decided.values().flat_map(|times| times.windows(2).map(|w| w[1] - w[0]));
         self.gap.add(gaps.max().unwrap_or_default().as_secs_f64());
+        self.sent.add(u32::try_from(answers.len())?.into());
         for (code, count) in codes {
             self.codes.entry(code.to_owned()).or_default().add(count.into());
         }

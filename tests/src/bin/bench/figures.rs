@@ -16,6 +16,13 @@ impl Figures {
         self.0.sort_by(f64::total_cmp);
     }
 
+    /// What was not met in a repeat was met no times there.
+    pub(crate) fn fill_up(&mut self, repeats: usize) {
+        while self.0.len() < repeats {
+            self.add(0.0);
+        }
+    }
+
     pub(crate) fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tests::{Fleet, Role, samples};
 
 use crate::{
@@ -54,7 +54,7 @@ pub(crate) async fn measure(fleet: &mut Fleet) -> Result<()> {
             one(&quiet, &flood, rate, &mut told).await?;
         }
     }
-    tell(&told);
+    tell(&mut told);
     let peaks = memory(fleet)?;
     for (role, peak) in &peaks {
         let mebi = |bytes: u64| bytes >> 20;
@@ -79,12 +79,18 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     let of_other = |times| Plan { rate: rate * times, run: PHASE, connections: CONNECTIONS[1] };
     let alone = quiet.run(of_quiet).await?;
     let (beside, _) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(ORDINARY)))?;
+    let begin = Instant::now();
     let (during, flooded) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(TIMES)))?;
     let end = Instant::now();
+    let due = f64::from(QUIET_RATE) * PHASE.as_secs_f64();
+    ensure!(float(during.len()) >= due, "{} of {due} were sent", during.len());
     let after = quiet.run(of_quiet).await?;
     told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
     let accepted = accepted(&flooded)?;
-    told.accepted.add(float(accepted.count()) / PHASE.as_secs_f64());
+    // Until the last was answered, which may be after the last was sent.
+    let ends = flooded.iter().filter(|answer| answer.code.is_none());
+    let end_of_all = ends.map(|answer| answer.due + answer.took).max().unwrap_or(end);
+    told.accepted.add(float(accepted.count()) / (end_of_all - begin).as_secs_f64());
     for (at, share) in [0.5, 0.99].into_iter().enumerate() {
         told.flood[at].add(accepted.at(share));
         for (phase, answers) in [&alone, &beside, &during, &after].into_iter().enumerate() {
@@ -132,14 +138,15 @@ fn memory(fleet: &mut Fleet) -> Result<BTreeMap<&'static str, u64>> {
     Role::ALL.into_iter().map(peak).collect()
 }
 
-fn tell(told: &Told) {
+fn tell(told: &mut Told) {
     head(&format!("a mall at {TIMES} times what is sustainable"));
     alone("sustainable, 64 at once, 1/s", &told.sustainable);
     alone("asked for, times that", &told.offered);
     alone("accepted, 1/s", &told.accepted);
     alone("accepted, p50 ms", &told.flood[0]);
     alone("accepted, p99 ms", &told.flood[1]);
-    for (code, counts) in &told.codes {
+    for (code, counts) in &mut told.codes {
+        counts.fill_up(REPEATS);
         alone(&format!("answered {code}"), counts);
     }
     println!("\nanother mall at {QUIET_RATE}/s, beside the same before");
