@@ -170,6 +170,7 @@ pub(crate) async fn an_open_transaction_is_found(world: &mut World) -> Result<()
     let decided = forger.records(CATALOG.commands.name, at, &id)?.pop().context("no command")?;
     // Of another command that would have to stand there.
     let path = format!("/commands/{}?at={at}.{}", Uuid::now_v7(), decided.offset);
+    world.client.get(&path).send().await?.expect(404)?;
     let hanging = forger.begin(&event)?;
     let found = finds(world, &["--wait", "5"], &[13]);
     let answer = world.client.get(&path).send().await;
@@ -177,7 +178,6 @@ pub(crate) async fn an_open_transaction_is_found(world: &mut World) -> Result<()
     found?;
     // What is decided may be what is open.
     answer?.expect(202)?;
-    world.client.get(&path).send().await?.expect(404)?;
     finds_nothing(world).await
 }
 

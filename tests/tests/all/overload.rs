@@ -10,7 +10,7 @@ use crate::{verify, world::World};
 
 const PRODUCTS: usize = 20;
 /// More than may be undecided or wait.
-const WRITERS: usize = 500;
+const WRITERS: usize = 900;
 /// How often each of them asks: all at once, and again at once when refused.
 const TIMES: usize = 10;
 const QUIET: i64 = 30;
