@@ -32,6 +32,13 @@ pub trait Aggregate: Default + Clone {
 
     /// Takes in a fact that was decided at `at`. Facts are never refused.
     fn evolve(&mut self, event: &Self::Event, at: Timestamp);
+
+    /// Whether a build that does not know the event must not decide after it. One that says
+    /// otherwise may be stepped over by builds of before it came: whatever they decide is as right
+    /// as it would be without it.
+    fn is_critical(_event: &Self::Event) -> bool {
+        true
+    }
 }
 
 /// A refusal: its text says what to mend, its code never changes once published.

@@ -120,6 +120,12 @@ macro_rules! context {
                     _ => {}
                 }
             }
+
+            fn is_critical(event: &Event) -> bool {
+                match event {
+                    $(Event::$kind(event) => $module::$aggregate::is_critical(event),)+
+                }
+            }
         }
 
         $(impl From<$module::Command> for Command {

@@ -19,6 +19,9 @@ pub struct Logged {
     pub appended: Timestamp,
     /// What it says.
     pub fact: Fact,
+    /// All that an event says, where another build wrote it: fields and types that this one does
+    /// not know are kept for whoever does.
+    pub as_written: Option<serde_json::Value>,
 }
 
 /// What a record says.
@@ -42,6 +45,8 @@ pub enum Fact {
         version: i64,
         /// The time of the decision.
         time: Timestamp,
+        /// Whether nothing may be decided after it that does not know it.
+        critical: bool,
     },
     /// A record that could not be read at all.
     Unknown {

@@ -45,10 +45,20 @@ pub(crate) fn decision(aggregate: u128, command: u128, verdict: Verdict) -> Fact
     Fact::Decision(DecisionMessage { origin, time: Timestamp(7), body })
 }
 
+/// An event of a newer build, which others may step over.
+pub(crate) fn aside(aggregate: u128, version: i64, command: u128) -> Fact {
+    let mut fact = newer(aggregate, version, command);
+    if let Fact::NewerEvent { critical, .. } = &mut fact {
+        *critical = false;
+    }
+    fact
+}
+
+/// An event of a newer build.
 pub(crate) fn newer(aggregate: u128, version: i64, command: u128) -> Fact {
     let (record, kind) = ("jangbu.catalog.ProductPolished".to_owned(), "product".to_owned());
     let (origin, time) = (origin(aggregate, command), Timestamp(1000 * version));
-    Fact::NewerEvent { record, kind, origin, version, time }
+    Fact::NewerEvent { record, kind, origin, version, time, critical: true }
 }
 
 pub(crate) fn unknown() -> Fact {
@@ -94,7 +104,7 @@ pub(crate) fn logged(facts: Vec<Fact>) -> Vec<Logged> {
         let topic =
             if matches!(fact, Fact::Decision(_)) { CATALOG.decisions } else { CATALOG.events };
         let (topic, appended) = (topic.name.to_owned(), Timestamp(offset));
-        Logged { topic, partition: 3, offset, appended, fact }
+        Logged { topic, partition: 3, offset, appended, fact, as_written: None }
     };
     (0..).zip(facts).map(place).collect()
 }

@@ -90,7 +90,7 @@ impl Projection for History {
         let mut tail = tail.unwrap_or_default();
         follows(tail.version, head.version)?;
         tail.version = head.version;
-        tail.added.push(happened(head, &logged.fact));
+        tail.added.push(happened(head, logged));
         Ok(tail)
     }
 
@@ -118,10 +118,14 @@ impl Projection for History {
     }
 }
 
-fn happened(head: EventHead<'_>, fact: &Fact) -> HistoryRow {
+fn happened(head: EventHead<'_>, Logged { fact, as_written, .. }: &Logged) -> HistoryRow {
+    let written = || as_written.clone().unwrap_or_default();
     let (kind, data) = match fact {
-        Fact::Event(event) => (event.body.record_name().to_owned(), event.body.to_json()),
-        Fact::NewerEvent { record, .. } => (record.clone(), serde_json::Value::Null),
+        Fact::Event(event) if as_written.is_none() => {
+            (event.body.record_name().to_owned(), event.body.to_json())
+        }
+        Fact::Event(event) => (event.body.record_name().to_owned(), written()),
+        Fact::NewerEvent { record, .. } => (record.clone(), written()),
         Fact::Decision(_) | Fact::Unknown { .. } => (String::new(), serde_json::Value::Null),
     };
     HistoryRow {

@@ -90,22 +90,26 @@ impl Projection for Snapshot {
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
         match &logged.fact {
             // A decision that missed what a newer event changed would be a wrong one.
-            Fact::NewerEvent { record, .. } => Err(Fault::Unknown(record.clone())),
+            Fact::NewerEvent { record, critical: true, .. } => Err(Fault::Unknown(record.clone())),
             _ => logged.aggregate(),
         }
     }
 
     fn apply(row: Option<Row>, logged: &Logged) -> Result<Row, Fault> {
-        let Fact::Event(event) = &logged.fact else {
-            return Err(Fault::Unknown("no event".to_owned()));
-        };
-        let (aggregate, mall) = (event.origin.aggregate, &event.origin.mall);
+        let head = logged.fact.event_head();
+        let Some(head) = head else { return Err(Fault::Unknown("no event".to_owned())) };
+        let (aggregate, mall) = (head.origin.aggregate, &head.origin.mall);
         let mut row = row.unwrap_or_else(|| Row { aggregate, stored: Stored::before(mall) });
         let stored = &mut row.stored;
-        follows(stored.version, event.version)?;
-        stored.version = event.version;
-        stored.last_offset = logged.offset;
-        stored.state.evolve(&event.body, event.of_time());
+        follows(stored.version, head.version)?;
+        (stored.version, stored.last_offset) = (head.version, logged.offset);
+        match &logged.fact {
+            Fact::Event(event) => stored.state.evolve(&event.body, event.of_time()),
+            Fact::NewerEvent { record, .. } if stored.state == State::Nothing => {
+                return Err(Fault::Unknown(record.clone()));
+            }
+            _ => {}
+        }
         Ok(row)
     }
 
@@ -247,7 +251,7 @@ mod tests {
     use domain::Timestamp;
 
     use super::*;
-    use crate::given::{event, folded, id, newer, registered, renamed, repriced, unknown};
+    use crate::given::{aside, event, folded, id, newer, registered, renamed, repriced, unknown};
 
     #[test]
     fn a_state_is_the_fold_of_its_events() {
@@ -269,5 +273,17 @@ mod tests {
         }
         let gap = folded::<Snapshot>(vec![begun(), event(1, 3, 12, repriced(1))]).unwrap_err();
         assert_eq!(gap, (1, Fault::Gap { at: 1, found: 3 }));
+        assert!(folded::<Snapshot>(vec![aside(1, 1, 11)]).is_err(), "a history begins with it");
+    }
+
+    #[test]
+    fn what_a_newer_build_calls_uncritical_is_stepped_over() {
+        let without = vec![event(1, 1, 11, registered("lamp")), event(1, 2, 12, repriced(3))];
+        let mut with = without.clone();
+        with.push(aside(1, 3, 13));
+        let state =
+            |facts| folded::<Snapshot>(facts).unwrap()[&id(1)].as_ref().unwrap().stored.clone();
+        let (without, with) = (state(without), state(with));
+        assert_eq!((with.version, with.last_offset, with.state), (3, 2, without.state));
     }
 }

@@ -41,6 +41,8 @@ struct Writer {
 struct Reader {
     record_name: String,
     datum: GenericDatumReader<'static>,
+    /// Whether this build writes such records by the same schema.
+    own: bool,
 }
 
 /// A framed message whose schema is known.
@@ -99,7 +101,7 @@ impl Codec {
                 let id = registry.id_of(&subject, &schema).await?;
                 let id = id.ok_or_else(|| CodecError::NotRegistered(subject))?;
                 let schema: &'static Schema = Box::leak(Box::new(schema));
-                readers.insert(id, Known::Readable(Arc::new(Reader::new(schema)?)));
+                readers.insert(id, Known::Readable(Arc::new(Reader::new(schema, true)?)));
                 writers.insert(name, Writer::new(id, schema)?);
             }
         }
@@ -143,7 +145,9 @@ impl Codec {
     pub async fn learn(&self, id: u32) -> Result<(), CodecError> {
         let known = match self.registry.schema(id).await? {
             // A process meets a handful of schemas in its life, so leaking each is bounded.
-            Some(schema) => Known::Readable(Arc::new(Reader::new(Box::leak(Box::new(schema)))?)),
+            Some(schema) => {
+                Known::Readable(Arc::new(Reader::new(Box::leak(Box::new(schema)), false)?))
+            }
             None => Known::Unknown(Instant::now()),
         };
         self.readers.retain(
@@ -163,9 +167,9 @@ impl Writer {
 }
 
 impl Reader {
-    fn new(schema: &'static Schema) -> Result<Self, CodecError> {
+    fn new(schema: &'static Schema, own: bool) -> Result<Self, CodecError> {
         let datum = GenericDatumReader::builder(schema).human_readable(false).build()?;
-        Ok(Self { record_name: full_name(schema), datum })
+        Ok(Self { record_name: full_name(schema), datum, own })
     }
 }
 
@@ -181,6 +185,18 @@ impl Frame<'_> {
     /// [`CodecError::Avro`] when the bytes do not fit.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         Ok(self.reader.datum.read_deser(&mut &*self.datum)?)
+    }
+
+    /// All that the record says, by its writer's schema; `None` where this build's own says as much.
+    ///
+    /// # Errors
+    /// [`CodecError::Avro`] when the bytes do not fit.
+    pub fn as_written(&self) -> Result<Option<serde_json::Value>, CodecError> {
+        if self.reader.own {
+            return Ok(None);
+        }
+        let value = self.reader.datum.read_value(&mut &*self.datum)?;
+        Ok(Some(value.try_into()?))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use domain::{CommandId, MallId, Timestamp, catalog};
+use domain::{Aggregate as _, CommandId, MallId, Timestamp, catalog};
 use uuid::Uuid;
 
 use crate::{
@@ -207,6 +207,9 @@ impl EventMessage {
         if let Some(at) = self.observed_at {
             headers.push(text("ce_observedat", at));
         }
+        if !catalog::State::is_critical(&self.body) {
+            headers.push(text("ce_critical", false));
+        }
         headers
     }
 
@@ -231,6 +234,15 @@ impl EventMessage {
     /// [`HeaderError`] naming the first header at fault.
     pub fn numbering(headers: &impl HeaderSource) -> Result<(i64, Timestamp), HeaderError> {
         Ok((required(headers, "ce_aggregateversion")?, required(headers, "ce_time")?))
+    }
+
+    /// Whether a build that does not know the event's record must not decide after it. An event
+    /// that does not say otherwise is so.
+    ///
+    /// # Errors
+    /// [`HeaderError`] where it says neither.
+    pub fn is_critical(headers: &impl HeaderSource) -> Result<bool, HeaderError> {
+        Ok(optional(headers, "ce_critical")?.unwrap_or(true))
     }
 
     /// The kind of aggregate that an event happened to, whose record may be of a newer build.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::bail;
 use domain::{Aggregate as _, CommandId, MallId, catalog::State};
 use projections::{
+    Fact,
     command_status::CommandStatusRow,
     snapshot::{Covered, Stored},
 };
-use schemas::{EventMessage, Lane, Verdict};
+use schemas::{EventMessage, Lane, Origin, Verdict};
 use uuid::Uuid;
 
 /// One owned partition.
@@ -19,7 +20,8 @@ pub(super) struct Partition {
     /// The first command of each lane that is not decided.
     next: NextCommands,
     entries: HashMap<Uuid, Entry>,
-    tail: HashMap<Uuid, BTreeMap<i64, EventMessage>>,
+    /// Events that the snapshot may not cover, by their offsets.
+    tail: HashMap<Uuid, BTreeMap<i64, Fact>>,
     tail_ends: HashMap<Uuid, i64>,
     decided: HashMap<CommandId, Decided>,
     /// The highest checkpoints that were relied on: a load from anything older would forget.
@@ -80,21 +82,24 @@ impl Entry {
     /// Takes in the next event of the aggregate's history.
     pub(super) fn take(&mut self, event: &EventMessage, offset: i64) {
         self.state.evolve(&event.body, event.of_time());
-        self.version = event.version;
-        self.last_event = offset;
-        self.mall.get_or_insert_with(|| event.origin.mall.clone());
+        self.stand_at(event.version, &event.origin.mall, offset);
+    }
+
+    fn stand_at(&mut self, version: i64, mall: &MallId, offset: i64) {
+        (self.version, self.last_event) = (version, offset);
+        self.mall.get_or_insert_with(|| mall.clone());
     }
 }
 
 impl Decided {
     /// The decision that an event at `offset` bears witness of.
-    pub(super) fn of_event(event: &EventMessage, offset: i64) -> Self {
+    pub(super) fn of_event(origin: &Origin, version: i64, offset: i64) -> Self {
         Self {
-            body_hash: event.origin.body_hash.clone(),
+            body_hash: origin.body_hash.clone(),
             verdict: Verdict::Accepted,
             code: None,
             detail: None,
-            version: event.version,
+            version,
             last_event: offset,
             stands: Stands::Events(offset),
         }
@@ -170,9 +175,8 @@ impl Partition {
         }
     }
 
-    /// Keeps an event that the snapshot may not cover.
-    pub(super) fn keep_event(&mut self, offset: i64, event: EventMessage) {
-        let aggregate = event.origin.aggregate;
+    /// Keeps an event of `aggregate` that the snapshot may not cover.
+    pub(super) fn keep_event(&mut self, aggregate: Uuid, offset: i64, event: Fact) {
         self.tail_ends.insert(aggregate, offset);
         self.tail.entry(aggregate).or_default().insert(offset, event);
     }
@@ -209,16 +213,21 @@ impl Partition {
     /// When a version is missing between the two: the partition must stop.
     pub(super) fn load(&mut self, aggregate: Uuid, stored: Option<Stored>) -> anyhow::Result<()> {
         let mut entry = stored.map_or_else(Entry::absent, Entry::from);
-        for (offset, event) in self.tail.remove(&aggregate).unwrap_or_default() {
-            if event.version <= entry.version {
+        for (offset, fact) in self.tail.remove(&aggregate).unwrap_or_default() {
+            let Some(head) = fact.event_head() else { continue };
+            let (have, found) = (entry.version, head.version);
+            if found <= have {
                 continue;
             }
-            if event.version != entry.version + 1 {
-                let (have, found) = (entry.version, event.version);
+            if found != have + 1 {
                 metrics::counter!(crate::telemetry::VERSION_BREAKS, "kind" => "gap").increment(1);
                 bail!("aggregate {aggregate}: version {found} at {offset} follows {have}");
             }
-            entry.take(&event, offset);
+            match &fact {
+                Fact::Event(event) => entry.take(event, offset),
+                // Of a newer build, which says that it may be stepped over.
+                _ => entry.stand_at(found, &head.origin.mall, offset),
+            }
         }
         self.put(aggregate, entry);
         Ok(())

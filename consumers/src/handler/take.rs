@@ -139,15 +139,18 @@ fn keep_event(
     message: &BorrowedMessage<'_>,
 ) -> anyhow::Result<()> {
     let offset = message.offset();
-    let Fact::Event(event) = around.decoder.logged(message)?.fact else {
-        bail!("the event at {offset} cannot be read by this build");
+    let fact = around.decoder.logged(message)?.fact;
+    let head = match &fact {
+        Fact::NewerEvent { critical: true, .. } => None,
+        fact => fact.event_head(),
     };
+    let Some(head) = head else { bail!("the event at {offset} cannot be read by this build") };
     if offset >= taken.covered.status_events {
-        let decided = Decided::of_event(&event, offset);
-        taken.keep_decision(event.origin.command, decided);
+        let decided = Decided::of_event(head.origin, head.version, offset);
+        taken.keep_decision(head.origin.command, decided);
     }
     if offset >= taken.covered.snapshot {
-        taken.keep_event(offset, event);
+        taken.keep_event(head.origin.aggregate, offset, fact);
     }
     Ok(())
 }

@@ -144,6 +144,7 @@ mod tests {
                 offset,
                 appended: Timestamp(offset * 10),
                 fact: Fact::Unknown { record: "test".to_owned() },
+                as_written: None,
             });
         }
         following

@@ -63,13 +63,22 @@ impl Decoder {
             Err(error) => Fact::Unknown { record: format!("undecodable: {error}") },
             Ok(fact) => fact,
         };
+        let is_event = message.topic() == schemas::CATALOG.events.name;
+        let as_written = if is_event { self.as_written(message) } else { None };
         Ok(Logged {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
             appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
             fact,
+            as_written,
         })
+    }
+
+    fn as_written(&self, message: &BorrowedMessage<'_>) -> Option<serde_json::Value> {
+        // What cannot be opened was told as unknown.
+        let frame = self.open(message.payload().unwrap_or_default()).ok()?;
+        frame.as_written().ok().flatten()
     }
 
     fn fact(&self, message: &BorrowedMessage<'_>) -> Result<Fact, CodecError> {
@@ -90,9 +99,17 @@ impl Decoder {
             let record = frame.record_name().to_owned();
             let kind = EventMessage::aggregate_kind(&source);
             let origin = Origin::of_event(&source, aggregate);
-            return Ok(kind.and_then(|kind| Ok((kind, origin?))).map_or_else(
+            let critical = EventMessage::is_critical(&source);
+            return Ok(kind.and_then(|kind| Ok((kind, origin?, critical?))).map_or_else(
                 |error| unknown(&format!(": {error}")),
-                |(kind, origin)| Fact::NewerEvent { record, kind, origin, version, time },
+                |(kind, origin, critical)| Fact::NewerEvent {
+                    record,
+                    kind,
+                    origin,
+                    version,
+                    time,
+                    critical,
+                },
             ));
         }
         Ok(unknown(""))

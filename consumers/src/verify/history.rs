@@ -54,6 +54,7 @@ impl History {
         self.changed = self.changed.max(logged.appended);
         match &logged.fact {
             Fact::Event(event) => self.state.evolve(&event.body, event.of_time()),
+            Fact::NewerEvent { critical: false, .. } => {}
             // The state of an event of a newer build cannot be folded here.
             _ => self.sound = false,
         }

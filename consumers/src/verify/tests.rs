@@ -127,7 +127,8 @@ impl Pass {
     fn logged(&mut self, topic: &str, fact: Fact) -> Logged {
         self.offset += 1;
         let (partition, appended) = (0, Timestamp(self.offset));
-        Logged { topic: topic.to_owned(), partition, offset: self.offset, appended, fact }
+        let (topic, offset) = (topic.to_owned(), self.offset);
+        Logged { topic, partition, offset, appended, fact, as_written: None }
     }
 
     fn refused(mut self, command: CommandId, verdict: Verdict, version: i64) -> Self {

@@ -107,6 +107,12 @@ const HEADERS: &[Header] = &[
         "When a feed's source saw it so, where a feed told it.",
     )),
     sometimes(header(
+        &[Holds::Events],
+        "ce_critical",
+        None,
+        "`false` where handlers of builds that do not know the event may step over it.",
+    )),
+    sometimes(header(
         &[Holds::Commands],
         "ce_expectedversion",
         None,

@@ -379,7 +379,7 @@ fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged
     let time = Timestamp(1_700_000_000_000 + offset / 3);
     let fact = Fact::Event(EventMessage { origin, version, time, observed_at: None, body });
     let topic = CATALOG.events.name.to_owned();
-    Logged { topic, partition: PARTITION, offset, appended: time, fact }
+    Logged { topic, partition: PARTITION, offset, appended: time, fact, as_written: None }
 }
 
 fn registered(product: usize) -> Event {
