@@ -119,7 +119,8 @@ async fn open(
     threads_end: &Shutdown,
 ) -> anyhow::Result<Option<Shared>> {
     let codec = needed::codec(config, &[CATALOG.commands, OUTCOMES], shutdown).await?;
-    let read_models = needed::read_models(config, shutdown).await?;
+    let read = ["products", "directory", "command_status", "history"];
+    let read_models = needed::read_models(config, &read, shutdown).await?;
     let (Some(codec), Some((db, _))) = (codec, read_models) else { return Ok(None) };
     let (codec, waiters) = (Arc::new(codec), Waiters::default());
     let follow = async || follow(config, kafka, codec.clone(), &waiters, threads_end);

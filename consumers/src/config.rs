@@ -85,8 +85,6 @@ settings! {
     tail_max: usize = "200000";
     /// Seconds after which the handler commits its places in both lanes although nothing moved them.
     offsets_every: u64 = "600";
-    /// The version of the snapshot projection that the handler loads from.
-    snapshot_version: i32 = "1";
     /// Copies of each topic that `jangbu topics apply` makes.
     replication: i32 = "1";
     /// The version of the search index that the indexer writes.

@@ -71,7 +71,7 @@ fn surroundings(
     runtime: &Runtime,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<Surroundings>> {
-    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
+    let read_models = runtime.block_on(needed::read_models(config, &[], shutdown))?;
     let codec = runtime.block_on(needed::codec(config, TOPICS, shutdown))?;
     let (Some((db, _)), Some(codec)) = (read_models, codec) else { return Ok(None) };
     let kafka = Kafka::of("indexer", &config.kafka);

@@ -12,6 +12,7 @@ pub mod log;
 pub mod needed;
 pub mod projector;
 pub mod records;
+pub mod replay;
 mod screen;
 pub mod shutdown;
 pub mod standing;

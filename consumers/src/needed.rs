@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use projections::{Pool, Tables};
+use projections::{Error, Pool, Tables};
 use schemas::{Codec, CodecError, Registry, Topic};
 use tokio::time::sleep;
 
@@ -32,22 +32,25 @@ pub async fn codec(
     codec.context("loading the schemas")
 }
 
-/// The read models and their live versions, as soon as MySQL answers; none where a stop was asked
-/// for.
+/// The read models and the versions of them that this build reads, as soon as MySQL answers and has
+/// one of each of `projections`; none where a stop was asked for.
 ///
 /// # Errors
-/// When MySQL answers, and refuses or lacks what this build needs.
+/// When MySQL answers, and refuses.
 pub async fn read_models(
     config: &Config,
+    projections: &[&str],
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Pool, Tables)>> {
     let connect = async || {
         let db = projections::connect(&config.mysql, config.mysql_connections).await?;
         let tables = Tables::active(&db).await?;
+        tables.require(projections)?;
         Ok((db, tables))
     };
     let what = format!("MySQL at {}", place(&config.mysql));
-    let found = until(&what, connect, projections::Error::may_pass, shutdown).await;
+    let may_pass = |error: &Error| error.may_pass() || matches!(error, Error::NotActive(_));
+    let found = until(&what, connect, may_pass, shutdown).await;
     found.context("opening the read models")
 }
 
@@ -75,7 +78,7 @@ fn place(url: &str) -> &str {
 async fn until<T, E: Display>(
     what: &str,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
-    may_pass: fn(&E) -> bool,
+    may_pass: impl Fn(&E) -> bool,
     shutdown: &Shutdown,
 ) -> Result<Option<T>, E> {
     let mut said: Option<Instant> = None;

@@ -2,17 +2,18 @@
 //! and each transaction, so that the log is read and decoded once, and what they show agrees.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, ensure};
 use domain::Timestamp;
-use projections::{Engine, Pool, Tables, command_status, named};
+use projections::{Engine, Pool, Version, command_status, version};
 use schemas::{CATALOG, Codec, Topic};
-use tokio::runtime::{Handle, Runtime};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::watch,
+};
 
 use crate::{
     config::{Config, Usage},
@@ -26,10 +27,16 @@ use crate::{
 mod feed;
 mod progress;
 mod rest;
+mod set;
 mod worker;
+
+pub use set::Set;
 
 /// What any projection may read.
 const TOPICS: &[Topic] = &[CATALOG.events, CATALOG.decisions];
+
+/// How often is looked which versions there are.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a worker needs of the world.
 struct Surroundings {
@@ -37,6 +44,8 @@ struct Surroundings {
     decoder: Decoder,
     ends: Ends,
     runtime: Handle,
+    db: Pool,
+    versions: watch::Receiver<Vec<Version>>,
 }
 
 /// What the process takes.
@@ -46,27 +55,30 @@ pub const USAGE: Usage = Usage {
     flags: &[],
 };
 
-/// Runs until the shutdown. A worker that meets something unforeseen leaves its group, and another
-/// begins anew from the checkpoints.
+/// Runs until the shutdown.
 ///
 /// # Errors
-/// When the process cannot begin its work: settings, schemas, tables or a thread.
+/// As [`feed_sets`], and for a name that is that of no projection.
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let sets = config.projections.iter().map(|names| Set::parse(names));
+    let sets = sets.collect::<anyhow::Result<Vec<Set>>>()?;
+    set::each_once(&sets)?;
+    feed_sets(config, &sets, shutdown)
+}
+
+/// Feeds `sets` until the shutdown, a thread each. A worker that meets something unforeseen leaves
+/// its group, and another begins anew from the checkpoints.
+///
+/// # Errors
+/// When the work cannot begin: settings, schemas, tables or a thread.
+pub fn feed_sets(config: &Config, sets: &[Set], shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
-    let Some((db, active)) = read_models else { return Ok(()) };
-    let sets = config
-        .projections
-        .iter()
-        .map(|names| names.split('+').map(|name| engine(&db, &active, name.trim())).collect());
-    let sets = sets.collect::<anyhow::Result<Vec<Vec<Arc<Engine>>>>>()?;
-    each_once(sets.iter().flatten())?;
+    let required: Vec<&str> = sets.iter().flat_map(Set::required).collect();
+    let read_models = runtime.block_on(needed::read_models(config, &required, shutdown))?;
+    let Some((db, _)) = read_models else { return Ok(()) };
     let codec = runtime.block_on(needed::codec(config, TOPICS, shutdown))?;
     let Some(codec) = codec else { return Ok(()) };
-    let around = surroundings(config, codec, &runtime, shutdown)?;
-    for engine in sets.iter().flatten().filter(|e| e.projection().name() == "command_status") {
-        runtime.spawn(prune(db.clone(), engine.version()));
-    }
+    let around = surroundings(config, codec, db, &runtime, shutdown)?;
     thread::scope(|scope| {
         for (number, set) in sets.iter().enumerate() {
             let (thread, around) = (thread::Builder::new().name(format!("set-{number}")), &around);
@@ -76,52 +88,74 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     })
 }
 
-/// The engine for `name`, which is that of a projection, for its live version, or is followed by
-/// `@` and another version.
-fn engine(db: &Pool, active: &Tables, name: &str) -> anyhow::Result<Arc<Engine>> {
-    let (name, version) = match name.split_once('@') {
-        Some((name, version)) => (name, version.parse().context("the version of a projection")?),
-        None => (name, active.version(name)),
-    };
-    let projection = named(name).with_context(|| format!("{name:?} is not a projection"))?;
-    let engine = Engine::new(db.clone(), projection, version)
-        .with_context(|| format!("{name} has no live version; run `jangbu migrate`"))?;
-    Ok(Arc::new(engine.with_points(faults::point)))
-}
-
-/// Fed twice, a version would be moved by one and found moved by the other, for ever.
-fn each_once<'a>(engines: impl Iterator<Item = &'a Arc<Engine>>) -> anyhow::Result<()> {
-    let mut known = BTreeSet::new();
-    for (name, version) in engines.map(|engine| (engine.projection().name(), engine.version())) {
-        ensure!(known.insert((name, version)), "{name}@{version} is named twice");
-    }
-    Ok(())
-}
-
 fn surroundings(
     config: &Config,
     codec: Codec,
+    db: Pool,
     runtime: &Runtime,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Surroundings> {
     let kafka = Kafka::of("projector", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
+    let (tell, versions) = watch::channel(runtime.block_on(version::all(&db))?);
+    runtime.spawn(look(db.clone(), tell));
+    runtime.spawn(prune(db.clone(), versions.clone()));
     let runtime = runtime.handle().clone();
     Ok(Surroundings {
         kafka,
         decoder: Decoder::new(Arc::new(codec), runtime.clone()),
         ends,
         runtime,
+        db,
+        versions,
     })
 }
 
-fn feed(around: &Surroundings, set: &[Arc<Engine>], shutdown: &Shutdown) {
+/// Looks which versions there are, until the runtime ends.
+async fn look(db: Pool, tell: watch::Sender<Vec<Version>>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match version::all(&db).await {
+            Ok(versions) => {
+                tell.send_replace(versions);
+            }
+            Err(error) => tracing::debug!(%error, "which versions there are is not known"),
+        }
+    }
+}
+
+fn feed(around: &Surroundings, set: &Set, shutdown: &Shutdown) {
     while !shutdown.requested() {
-        if let Err(error) = worker::run(around, set, shutdown) {
+        let fed = around.engines(set).and_then(|engines| {
+            if engines.is_empty() {
+                shutdown.sleep(LOOK);
+                return Ok(());
+            }
+            worker::run(around, set, &engines, shutdown)
+        });
+        if let Err(error) = fed {
             metrics::counter!(RETRIES, "reason" => "projector").increment(1);
             tracing::error!(error = format!("{error:#}"), "beginning anew");
             shutdown.sleep(Duration::from_millis(500));
         }
+    }
+}
+
+impl Surroundings {
+    /// An engine for each version that `set` means at the moment.
+    fn engines(&self, set: &Set) -> anyhow::Result<Vec<Arc<Engine>>> {
+        let engine = |(projection, version)| {
+            let engine = Engine::new(self.db.clone(), projection, version)?;
+            Ok(Arc::new(engine.with_points(faults::point)))
+        };
+        set.versions(&self.versions.borrow()).into_iter().map(engine).collect()
+    }
+
+    /// Whether `fed` is still what `set` means.
+    fn is_up_to_date(&self, set: &Set, fed: &[Arc<Engine>]) -> bool {
+        let fed = fed.iter().map(|engine| (engine.projection().name(), engine.version()));
+        let meant = set.versions(&self.versions.borrow());
+        fed.eq(meant.into_iter().map(|(projection, version)| (projection.name(), version)))
     }
 }
 
@@ -130,20 +164,27 @@ fn feed(around: &Surroundings, set: &[Arc<Engine>], shutdown: &Shutdown) {
 const KEPT: Duration = Duration::from_secs(9 * 24 * 3600);
 const PIECE: u32 = 500;
 
-/// Deletes old decisions, a piece at a time, until the runtime ends.
-async fn prune(db: Pool, version: i32) {
+/// Deletes old decisions of each version, a piece at a time, until the runtime ends.
+async fn prune(db: Pool, versions: watch::Receiver<Vec<Version>>) {
     loop {
         let before = Timestamp(now().0 - i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));
-        let pause = match command_status::prune(&db, version, before, PIECE).await {
-            Ok(deleted) if deleted == u64::from(PIECE) => Duration::from_millis(100),
-            Ok(_) => Duration::from_secs(60),
-            Err(error) => {
-                tracing::warn!(%error, "old decisions not deleted");
-                Duration::from_secs(60)
+        let mut pause = Duration::from_secs(60);
+        let kept = command_statuses(&versions.borrow());
+        for version in kept {
+            match command_status::prune(&db, version, before, PIECE).await {
+                Ok(deleted) if deleted == u64::from(PIECE) => pause = Duration::from_millis(100),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "old decisions not deleted"),
             }
-        };
+        }
         tokio::time::sleep(pause).await;
     }
+}
+
+fn command_statuses(versions: &[Version]) -> Vec<i32> {
+    let ours = versions.iter().filter(|version| version.ours && version.ready);
+    let ours = ours.filter(|version| version.projection == "command_status");
+    ours.map(|version| version.version).collect()
 }
 
 fn now() -> Timestamp {

@@ -1,6 +1,10 @@
-//! Tables for a terminal: columns as wide as they need to be.
+//! What a terminal shows: tables whose columns are as wide as they need to be, and progress.
 
 use std::fmt::Write;
+
+mod progress;
+
+pub(crate) use progress::Progress;
 
 /// Where a column's text stands.
 #[derive(Clone, Copy, PartialEq, Eq)]

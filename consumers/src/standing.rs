@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use domain::Timestamp;
 use projections::{
-    ALL, Checkpoint, Pool, Tables, checkpoint,
+    ALL, AnyProjection, Checkpoint, Pool, Tables, checkpoint,
     search::{self, Search},
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -82,8 +82,11 @@ pub(crate) struct Reader {
     pub(crate) name: &'static str,
     /// None for the handler.
     version: Option<i32>,
-    next: BTreeMap<(&'static str, i32), i64>,
+    pub(crate) next: Places,
 }
+
+/// An offset of each topic and partition.
+pub(crate) type Places = BTreeMap<(&'static str, i32), i64>;
 
 impl Observer {
     /// Connects to the brokers, MySQL and the search engine.
@@ -160,10 +163,18 @@ pub(crate) async fn read_models(config: &Config) -> anyhow::Result<(Pool, Tables
 pub(crate) async fn projections(db: &Pool, tables: &Tables) -> anyhow::Result<Vec<Reader>> {
     let mut readers = vec![];
     for projection in ALL {
-        let (name, topics) = (projection.name(), projection.topics());
-        readers.push(reader(db, name, tables.version(name), topics).await?);
+        readers.push(version_of(db, projection, tables.version(projection.name())).await?);
     }
     Ok(readers)
+}
+
+/// What feeds a version of a projection.
+pub(crate) async fn version_of(
+    db: &Pool,
+    projection: &dyn AnyProjection,
+    version: i32,
+) -> anyhow::Result<Reader> {
+    reader(db, projection.name(), version, projection.topics()).await
 }
 
 /// What fills a version of the search index.

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Given, Usage},
     faults,
     log::Decoder,
-    screen::{Align, table},
+    screen::{Align, Progress, table},
     shutdown::{Shutdown, shutdown_signal},
     standing::Observer,
 };
@@ -31,7 +31,6 @@ mod kept;
 mod ledger;
 mod order;
 mod passage;
-mod progress;
 mod scope;
 mod stores;
 #[cfg(test)]
@@ -43,7 +42,6 @@ use asked::Caller;
 use checks::Checks;
 pub use checks::{Check, Rule};
 use passage::Stretch;
-use progress::Progress;
 pub use scope::Scope;
 use scope::Slice;
 use unsettled::Stuck;

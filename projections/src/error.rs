@@ -20,17 +20,23 @@ pub enum Error {
         /// The parser's complaint.
         why: String,
     },
-    /// No version of a set of projections is live.
-    #[error("no version of {0:?} is active; run the migrations")]
+    /// There is no version of a projection that this build can read.
+    #[error(
+        "no version of {0:?} is level with the log and has the shape of this build; \
+         `jangbu migrate` makes the first one, `jangbu replay start {0}` another"
+    )]
     NotActive(String),
+    /// What has not been level with the log may not be read.
+    #[error("{0} has not been level with the log; `jangbu replay status` shows how far it is")]
+    NotReady(String),
     /// The table is of a build that writes it otherwise.
     #[error(
         "{0} was made by a build that writes it otherwise: run that build, or fill another version \
          beside it; on a trial stack, `make clean` begins anew"
     )]
     OtherShape(String),
-    /// What is live may not be dropped.
-    #[error("{0} is live")]
+    /// The active version may not be dropped.
+    #[error("{0} is active")]
     Live(String),
     /// Not the name of a table of ours.
     #[error("{0:?} names no projection's table")]

@@ -22,6 +22,7 @@ pub mod search;
 pub mod snapshot;
 mod store;
 mod table;
+pub mod version;
 
 pub use checkpoint::{Checkpoint, Consumed};
 pub use engine::{
@@ -30,6 +31,7 @@ pub use engine::{
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};
 pub use page::Page;
-pub use pool::{Pool, connect, create, discard, migrate};
+pub use pool::{Pool, connect};
 pub use projection::{ALL, AnyProjection, Fault, Projection, named};
 pub use table::{TableName, Tables};
+pub use version::{Version, create, discard, migrate};

@@ -1,4 +1,4 @@
-//! Connections, and the tables behind them.
+//! Connections.
 
 use std::time::Duration;
 
@@ -7,11 +7,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use crate::{
-    error::Error,
-    projection::{ALL, AnyProjection},
-    table::{TableName, Tables},
-};
+use crate::error::Error;
 
 /// Connections to MySQL.
 pub type Pool = MySqlPool;
@@ -52,77 +48,4 @@ pub async fn connect(url: &str, connections: u32) -> Result<Pool, Error> {
         });
     let options: MySqlConnectOptions = url.parse()?;
     Ok(pool.connect_with(options.statement_cache_capacity(STATEMENTS)).await?)
-}
-
-/// Brings the static tables up to date, and makes version 1 of each set of projections, live where
-/// none is. May run in several processes at once.
-///
-/// # Errors
-/// [`Error`] when the server refuses or a migration was changed after it had run.
-pub async fn migrate(db: &Pool) -> Result<(), Error> {
-    sqlx::migrate!().run(db).await?;
-    let mut refused = Ok(());
-    for projection in ALL {
-        // What is there of an older build does not keep the others from being made.
-        match create(db, projection, 1).await {
-            Err(error @ Error::OtherShape(_)) => refused = Err(error),
-            made => made?,
-        }
-        let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
-                     ON DUPLICATE KEY UPDATE version = active.version";
-        sqlx::query(first).bind(projection.name()).execute(db).await?;
-    }
-    refused
-}
-
-/// Makes the table of a version of a projection, where it does not exist.
-///
-/// # Errors
-/// [`Error::OtherShape`] when it exists and looks otherwise than this build writes it; [`Error`]
-/// when the server refuses or the version is none.
-pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
-    let table = TableName::of(projection.name(), version)?;
-    let shape = domain::id::derive(&["shape", projection.table(), projection.state_format()]);
-    let shape = shape.to_string();
-    let exists = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
-                  WHERE table_schema = DATABASE() AND table_name = ?)";
-    let exists: bool = sqlx::query_scalar(exists).bind(table.to_string()).fetch_one(db).await?;
-    // The shape is noted before the table is made, so a table without one is of an older build.
-    if !exists {
-        let note = "INSERT INTO shapes (table_name, shape) VALUES (?, ?) AS new \
-                    ON DUPLICATE KEY UPDATE shape = new.shape";
-        sqlx::query(note).bind(table.to_string()).bind(&shape).execute(db).await?;
-    }
-    let noted: Option<String> = sqlx::query_scalar("SELECT shape FROM shapes WHERE table_name = ?")
-        .bind(table.to_string())
-        .fetch_optional(db)
-        .await?;
-    if noted != Some(shape) {
-        return Err(Error::OtherShape(table.to_string()));
-    }
-    sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
-    Ok(())
-}
-
-/// Drops a version of a projection with all it has applied. What is live is left alone.
-///
-/// # Errors
-/// [`Error`] when the server refuses, or the version is live.
-pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
-    let table = TableName::of(projection.name(), version)?;
-    if Tables::active(db).await?.version(projection.name()) == version {
-        return Err(Error::Live(table.to_string()));
-    }
-    // The table first: without its checkpoints it could be filled again, but never rightly.
-    sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
-    sqlx::query("DELETE FROM shapes WHERE table_name = ?")
-        .bind(table.to_string())
-        .execute(db)
-        .await?;
-    sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
-        .bind(projection.name())
-        .bind(version)
-        .execute(db)
-        .await?;
-    Ok(())
 }

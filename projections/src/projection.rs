@@ -36,7 +36,8 @@ pub trait Projection: Send + Sync + 'static {
     const STORE: &'static str;
     /// How many columns a row has.
     const WIDTH: usize;
-    /// Changes with what is kept inside a column, as does [`Self::CREATE`] with the columns.
+    /// Changes with what is kept inside a column and with how it is folded, as does
+    /// [`Self::CREATE`] with the columns: builds that differ in either fill versions of their own.
     const FORMAT: &'static str = "1";
 
     /// The key that a record belongs to; `None` where the projection has no use for it.
@@ -134,8 +135,8 @@ pub trait AnyProjection: Send + Sync {
     fn topics(&self) -> &'static [Topic];
     /// [`Projection::CREATE`].
     fn table(&self) -> &'static str;
-    /// [`Projection::FORMAT`].
-    fn state_format(&self) -> &'static str;
+    /// What tells apart tables that look different or whose rows were folded otherwise.
+    fn shape(&self) -> String;
     /// Loads the states that `records` touch, folds, and writes what came out.
     fn apply_all<'a>(
         &'a self,
@@ -155,8 +156,8 @@ impl<P: Projection> AnyProjection for P {
     fn table(&self) -> &'static str {
         P::CREATE
     }
-    fn state_format(&self) -> &'static str {
-        P::FORMAT
+    fn shape(&self) -> String {
+        domain::id::derive(&["shape", P::CREATE, P::FORMAT]).to_string()
     }
     fn apply_all<'a>(
         &'a self,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use sqlx::{AssertSqlSafe, MySqlExecutor, SqlSafeStr, SqlStr};
 
-use crate::{error::Error, projection::named};
+use crate::{error::Error, projection::named, version};
 
 /// What is live, read once per request, so that one answer never mixes two versions.
 #[derive(Clone, Debug)]
@@ -15,14 +15,13 @@ pub struct Tables(BTreeMap<String, i32>);
 pub struct TableName(String);
 
 impl Tables {
-    /// Reads which versions are live.
+    /// Reads which versions are live, as far as this build can read them: of a projection whose
+    /// active version another build has shaped, the one that was filled for this build.
     ///
     /// # Errors
     /// [`Error::Db`] when the server refuses or does not answer.
     pub async fn active(db: impl MySqlExecutor<'_>) -> Result<Self, Error> {
-        let rows: Vec<(String, i32)> =
-            sqlx::query_as("SELECT set_name, version FROM active").fetch_all(db).await?;
-        Ok(Self(rows.into_iter().collect()))
+        Ok(Self(version::read_by_this_build(&version::all(db).await?)))
     }
 
     /// Names the version of one projection and of no other; for processes that are told theirs.
@@ -40,6 +39,14 @@ impl Tables {
     /// The live version of a projection; 0 where there is none.
     pub fn version(&self, projection: &str) -> i32 {
         self.0.get(projection).copied().unwrap_or_default()
+    }
+
+    /// That there is something to read of each of `projections`.
+    ///
+    /// # Errors
+    /// [`Error::NotActive`] naming the first of which there is not.
+    pub fn require(&self, projections: &[&str]) -> Result<(), Error> {
+        projections.iter().try_for_each(|projection| self.table(projection).map(drop))
     }
 
     pub(crate) fn table(&self, projection: &str) -> Result<TableName, Error> {

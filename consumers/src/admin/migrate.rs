@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use ::schemas::CATALOG;
 use anyhow::Context;
 use projections::{
-    Pool,
+    ALL, Pool, Tables,
     search::{self, Layout, Search, Source},
 };
 use rdkafka::consumer::BaseConsumer;
@@ -32,6 +32,12 @@ pub async fn run(config: &Config, _: &Given) -> anyhow::Result<bool> {
     let db = db.context("mysql")?;
     projections::migrate(&db).await.context("mysql")?;
     writeln!(stdout(), "tables are up to date")?;
+    let tables = Tables::active(&db).await.context("mysql")?;
+    for projection in ALL {
+        if let Err(error) = tables.require(&[projection.name()]) {
+            writeln!(stdout(), "{error}")?;
+        }
+    }
     match events_id(config) {
         Ok(topic_id) => {
             index(config, &db, &topic_id).await?;

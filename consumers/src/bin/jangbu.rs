@@ -8,7 +8,7 @@ use std::{
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    dead_letters, generate, import, records, status, telemetry, verify,
+    dead_letters, generate, import, records, replay, status, telemetry, verify,
 };
 
 struct Command {
@@ -39,6 +39,11 @@ const fn letter(words: &'static [&'static str], usage: &'static Usage, run: Syst
     Command { words, usage, operand: Some("at"), run: Run::System(run) }
 }
 
+/// A command about the versions of one projection.
+const fn versions(words: &'static [&'static str], usage: &'static Usage, run: System) -> Command {
+    Command { words, usage, operand: Some("projection"), run: Run::System(run) }
+}
+
 const COMMANDS: &[Command] = &[
     of(&["topics", "apply"], &admin::USAGE, |config, given| wait(admin::run(config, given))),
     of(&["migrate"], &admin::migrate::USAGE, |config, given| {
@@ -47,6 +52,10 @@ const COMMANDS: &[Command] = &[
     of(&["status"], &status::USAGE, status::run),
     of(&["tail"], &records::USAGE, records::run),
     of(&["verify"], &verify::USAGE, verify::run),
+    versions(&["replay", "start"], &replay::START, replay::start),
+    of(&["replay", "status"], &replay::STATUS, replay::status),
+    versions(&["replay", "swap"], &replay::SWAP, replay::swap),
+    versions(&["replay", "drop"], &replay::DROP, replay::drop_version),
     of(&["dead-letters", "list"], &dead_letters::LIST, dead_letters::list),
     letter(&["dead-letters", "show"], &dead_letters::SHOW, dead_letters::show),
     letter(&["dead-letters", "resend"], &dead_letters::RESEND, dead_letters::resend),

@@ -87,7 +87,6 @@ pub const USAGE: Usage = Usage {
         "cache_max",
         "tail_max",
         "offsets_every",
-        "snapshot_version",
         "mysql_connections",
         "metrics",
     ],
@@ -158,9 +157,9 @@ fn surroundings(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<Surroundings>> {
     let codec = runtime.block_on(needed::codec(config, &TOPICS, shutdown))?;
-    let read_models = runtime.block_on(needed::read_models(config, shutdown))?;
-    let (Some(codec), Some((db, active))) = (codec, read_models) else { return Ok(None) };
-    let tables = active.with("snapshot", config.snapshot_version);
+    let read_models = needed::read_models(config, &["snapshot", "command_status"], shutdown);
+    let read_models = runtime.block_on(read_models)?;
+    let (Some(codec), Some((db, tables))) = (codec, read_models) else { return Ok(None) };
     Ok(Some(Surroundings {
         kafka: Kafka::of("command-handler", &config.kafka),
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),

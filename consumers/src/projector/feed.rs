@@ -82,6 +82,14 @@ impl Feed {
         self.owned.insert(partition, Standing::Resting(Instant::now() + REST));
     }
 
+    /// Somebody else has moved the partition: where it stands is to be read.
+    pub(super) fn superseded(&mut self, partition: i32) {
+        let projection = self.engine.projection().name();
+        metrics::counter!(RETRIES, "reason" => "superseded").increment(1);
+        tracing::debug!(projection, partition, "somebody else has moved it");
+        self.owned.insert(partition, Standing::Unknown);
+    }
+
     /// Nothing is known of where it stands any more.
     pub(super) fn forget_standing(&mut self) {
         for standing in self.owned.values_mut() {

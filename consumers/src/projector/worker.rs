@@ -13,7 +13,7 @@ use schemas::Topic;
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    Surroundings,
+    Set, Surroundings,
     feed::{Batches, Feed},
     rest::Rest,
 };
@@ -41,20 +41,21 @@ const PATIENCE: u32 = 20;
 /// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
 const LOOKS: u32 = 6;
 
-/// Feeds a set of projections until the shutdown.
+/// Feeds `engines`, which is what `set` means, until the shutdown, or until it means something else.
 pub(super) fn run(
     around: &Surroundings,
-    set: &[Arc<Engine>],
+    set: &Set,
+    engines: &[Arc<Engine>],
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let group = group_of_projections(set.iter().map(|e| (e.projection().name(), e.version())));
-    let topics = topics(set);
+    let group = group_of_projections(engines.iter().map(|e| (e.projection().name(), e.version())));
+    let topics = topics(engines);
     let mut worker = Worker {
         runtime: around.runtime.clone(),
         shutdown: shutdown.clone(),
         reader: Reader::subscribe(&around.kafka, &group, &topics, around.decoder.clone())?,
         rest: Rest::new(&around.kafka, &group, around.ends.clone())?,
-        feeds: set.iter().map(|engine| Feed::new(engine, around.ends.clone())).collect(),
+        feeds: engines.iter().map(|engine| Feed::new(engine, around.ends.clone())).collect(),
         topics,
         owned: vec![],
         most: MOST,
@@ -62,7 +63,7 @@ pub(super) fn run(
         again: None,
         told: Instant::now(),
     };
-    while !worker.shutdown.requested() {
+    while !worker.shutdown.requested() && around.is_up_to_date(set, engines) {
         worker.turn()?;
     }
     worker.feeds.iter_mut().for_each(Feed::forget);
@@ -70,9 +71,9 @@ pub(super) fn run(
 }
 
 /// The topics that any of them reads; the first of each decides on ownership, and is the same.
-fn topics(set: &[Arc<Engine>]) -> Vec<Topic> {
+fn topics(engines: &[Arc<Engine>]) -> Vec<Topic> {
     let mut topics: Vec<Topic> = vec![];
-    for topic in set.iter().flat_map(|engine| engine.projection().topics()) {
+    for topic in engines.iter().flat_map(|engine| engine.projection().topics()) {
         if topics.iter().all(|known| known.name != topic.name) {
             topics.push(*topic);
         }
@@ -134,8 +135,14 @@ impl Worker {
             Ok(passable) if passable.is_empty() => Ok(()),
             Ok(passable) => {
                 let batches: Vec<_> = self.feeds.iter().map(|f| f.passing(&passable)).collect();
-                let moved = self.as_one(&batches)?;
-                self.moved(moved);
+                match self.as_one(&batches) {
+                    Ok(moved) => self.moved(moved),
+                    Err(EngineError::Superseded) => {
+                        self.feeds.iter_mut().for_each(Feed::forget_standing);
+                        self.take()?;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
                 Ok(())
             }
             // Nothing was touched, and it is looked at again in a second.
@@ -175,14 +182,16 @@ impl Worker {
         let ids = self.reader.topic_ids()?;
         let looks_again = self.failures < LOOKS;
         for partition in &self.owned {
-            let mut log = BTreeMap::new();
-            for topic in &self.topics {
-                let topic_id = ids.get(topic.name).cloned().unwrap_or_default();
-                let (start, end) = self.reader.bounds(topic.name, *partition)?;
-                log.insert(topic.name.to_owned(), Extent { topic_id, start, end });
-            }
+            let extents = || extents(&self.reader, &self.topics, &ids, *partition);
+            let mut log = extents()?;
             for feed in self.feeds.iter_mut().filter(|feed| feed.goes_on(*partition)) {
-                match answered(&self.runtime, feed.engine.take(*partition, &log)) {
+                let mut taken = answered(&self.runtime, feed.engine.take(*partition, &log));
+                if matches!(&taken, Err(EngineError::Refused(why)) if why.may_pass()) {
+                    // Another that feeds it too may have moved it past the end known before.
+                    log = extents()?;
+                    taken = answered(&self.runtime, feed.engine.take(*partition, &log));
+                }
+                match taken {
                     Ok(checkpoint) => feed.moved([(*partition, checkpoint)]),
                     Err(EngineError::Refused(why)) if looks_again && why.may_pass() => {
                         return Err(why.into());
@@ -252,6 +261,9 @@ impl Worker {
                         feed.count_break(&stop);
                         feed.stop(partition, &stop);
                     }
+                    // Another feeds it too, such as one of another build whose set is another:
+                    // one of the two wins each batch, and both go on.
+                    Err(EngineError::Superseded) => feed.superseded(partition),
                     Err(EngineError::Db(error)) if !error.is_outage() => {
                         feed.rest(partition, &error);
                     }
@@ -274,6 +286,21 @@ impl Worker {
             self.reader.report(&next);
         }
     }
+}
+
+/// The partition of each topic as the broker has it now.
+fn extents(
+    reader: &Reader,
+    topics: &[Topic],
+    ids: &BTreeMap<&str, String>,
+    partition: i32,
+) -> anyhow::Result<BTreeMap<String, Extent>> {
+    let extent = |topic: &Topic| {
+        let topic_id = ids.get(topic.name).cloned().unwrap_or_default();
+        let (start, end) = reader.bounds(topic.name, partition)?;
+        Ok((topic.name.to_owned(), Extent { topic_id, start, end }))
+    };
+    topics.iter().map(extent).collect()
 }
 
 /// Waits for the engine, within bounds: who polls too late loses the partitions.

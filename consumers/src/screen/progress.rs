@@ -1,4 +1,4 @@
-//! How far a check has come, on the way.
+//! How far long work has come, on the way.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const NOW_AND_THEN: Duration = Duration::from_secs(5);
 
 /// A bar over the offsets that are to be read.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     told: Instant,
     all: u64,
@@ -23,14 +23,14 @@ impl Progress {
     ///
     /// # Errors
     /// When the bar's pattern is refused.
-    pub(super) fn begin(all: u64) -> anyhow::Result<Self> {
+    pub(crate) fn begin(all: u64) -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}, {eta} left")?;
         let bar = stderr().is_terminal().then(|| ProgressBar::new(all).with_style(style));
         Ok(Self { bar, told: Instant::now(), all, passed: 0 })
     }
 
     /// So many more offsets are passed; `doing` says where.
-    pub(super) fn pass(&mut self, offsets: u64, doing: impl FnOnce() -> String) {
+    pub(crate) fn pass(&mut self, offsets: u64, doing: impl FnOnce() -> String) {
         self.passed += offsets;
         if let Some(bar) = &self.bar {
             bar.set_position(self.passed);
@@ -46,7 +46,7 @@ impl Progress {
     }
 
     /// Clears the bar away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

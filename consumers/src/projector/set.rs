@@ -1,0 +1,121 @@
+//! What a worker of the projector is told to feed, and which versions that is at the moment.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, ensure};
+use projections::{AnyProjection, Version, named};
+
+/// Projections that share a thread, a consumer group and each transaction.
+pub struct Set(Vec<Wanted>);
+
+/// A projection, and which versions of it.
+struct Wanted {
+    projection: &'static dyn AnyProjection,
+    /// Only this one; else each that has been level with the log and that this build writes: the
+    /// active one, one that is to become it, and one that was it, so that a swap has a way back.
+    version: Option<i32>,
+}
+
+impl Set {
+    /// Names with `+` between them, each that of a projection, or followed by `@` and a version.
+    ///
+    /// # Errors
+    /// For a name that is none.
+    pub fn parse(names: &str) -> anyhow::Result<Self> {
+        names.split('+').map(|name| Wanted::parse(name.trim())).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// One version of one projection.
+    pub fn of(projection: &'static dyn AnyProjection, version: i32) -> Self {
+        Self(vec![Wanted { projection, version: Some(version) }])
+    }
+
+    /// The names of the projections of which it needs a version that can be read.
+    pub(super) fn required(&self) -> impl Iterator<Item = &'static str> {
+        let open = self.0.iter().filter(|wanted| wanted.version.is_none());
+        open.map(|wanted| wanted.projection.name())
+    }
+
+    /// What is to be fed, of the versions that there are.
+    pub(super) fn versions(&self, known: &[Version]) -> Vec<(&'static dyn AnyProjection, i32)> {
+        self.0.iter().flat_map(|wanted| wanted.versions(known)).collect()
+    }
+}
+
+impl Wanted {
+    fn parse(name: &str) -> anyhow::Result<Self> {
+        let (name, version) = match name.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (name, None),
+        };
+        let version = version.map(str::parse).transpose().context("the version of a projection")?;
+        let projection = named(name).with_context(|| format!("{name:?} is not a projection"))?;
+        Ok(Self { projection, version })
+    }
+
+    fn versions(&self, known: &[Version]) -> Vec<(&'static dyn AnyProjection, i32)> {
+        if let Some(version) = self.version {
+            return vec![(self.projection, version)];
+        }
+        let of_it = known.iter().filter(|known| known.projection == self.projection.name());
+        let fed = of_it.filter(|known| known.ours && known.ready);
+        fed.map(|known| (self.projection, known.version)).collect()
+    }
+}
+
+/// Fed twice, a version would be moved by one and found moved by the other, for ever.
+///
+/// # Errors
+/// Naming the projection.
+pub(super) fn each_once(sets: &[Set]) -> anyhow::Result<()> {
+    let mut known = BTreeSet::new();
+    for Wanted { projection, version } in sets.iter().flat_map(|set| &set.0) {
+        let name = projection.name();
+        let fresh = known.insert((name, *version));
+        let alone = version.map_or(known.iter().filter(|(n, _)| *n == name).count() == 1, |_| {
+            !known.contains(&(name, None))
+        });
+        ensure!(fresh && alone, "{name} is named twice");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_each_version_that_this_build_keeps_level() {
+        let of = |projection, version, ours, ready| Version {
+            projection,
+            version,
+            ours,
+            ready,
+            active: version == 1,
+        };
+        let known = [
+            of("products", 1, true, true),
+            of("snapshot", 1, true, true),
+            of("snapshot", 2, true, true),
+            of("snapshot", 3, true, false),
+            of("snapshot", 4, false, true),
+        ];
+        let fed = |names: &str| {
+            let versions = Set::parse(names).unwrap().versions(&known);
+            versions.into_iter().map(|(p, at)| format!("{}@{at}", p.name())).collect::<Vec<_>>()
+        };
+        assert_eq!(fed("snapshot + products"), ["snapshot@1", "snapshot@2", "products@1"]);
+        assert_eq!(fed("snapshot@3"), ["snapshot@3"]);
+        assert!(Set::parse("nothing").is_err() && Set::parse("snapshot@x").is_err());
+    }
+
+    #[test]
+    fn nothing_is_fed_twice() {
+        let sets =
+            |names: &[&str]| names.iter().map(|n| Set::parse(n).unwrap()).collect::<Vec<_>>();
+        for twice in [&["history+history"][..], &["history", "history@2"], &["history@2+history"]] {
+            assert!(each_once(&sets(twice)).is_err(), "{twice:?}");
+        }
+        assert!(each_once(&sets(&["history@1+history@2", "products"])).is_ok());
+    }
+}

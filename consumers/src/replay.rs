@@ -1,0 +1,144 @@
+//! `jangbu replay`: versions of projections, filled from the log beside the one that is read, made
+//! the active one, and dropped.
+
+use std::io::{Write, stdout};
+
+use anyhow::Context as _;
+use projections::{AnyProjection, Pool, Version, named, version};
+use tokio::runtime::Runtime;
+
+use crate::{
+    config::{Config, Flag, Given, Usage},
+    screen::{Align, table},
+    standing::{self, Log},
+};
+
+mod fill;
+
+pub use fill::start;
+
+const PROJECTION: Flag = Flag {
+    name: "projection",
+    value: Some("NAME"),
+    meaning: "products, directory, command_status, snapshot or history; or as a word.",
+};
+const VERSION: Flag = Flag { name: "version", value: Some("N"), meaning: "The version." };
+
+/// What `jangbu replay start` takes.
+pub const START: Usage = Usage {
+    about: "jangbu replay start PROJECTION: fills a version of it from the log, beside the others.\n\n\
+            It is level when it has what the log held a moment ago. From then on projectors of the \
+            same build feed it as well, and processes of a build that cannot read the active one \
+            read this one. Started again it goes on where it was; several share the partitions.",
+    settings: &["mysql_connections"],
+    flags: &[
+        PROJECTION,
+        Flag {
+            name: "follow",
+            value: None,
+            meaning: "Go on feeding it when it is level, until asked to stop.",
+        },
+    ],
+};
+
+/// What `jangbu replay status` takes.
+pub const STATUS: Usage = Usage {
+    about: "jangbu replay status: which versions of projections there are, and how far they are.",
+    settings: &[],
+    flags: &[],
+};
+
+/// What `jangbu replay swap` takes.
+pub const SWAP: Usage = Usage {
+    about: "jangbu replay swap PROJECTION --version N: makes a version the active one. The way back \
+            is the same.",
+    settings: &[],
+    flags: &[PROJECTION, VERSION],
+};
+
+/// What `jangbu replay drop` takes.
+pub const DROP: Usage = Usage {
+    about: "jangbu replay drop PROJECTION --version N: drops a version that is not active.",
+    settings: &[],
+    flags: &[PROJECTION, VERSION],
+};
+
+/// Shows every version.
+///
+/// # Errors
+/// When a server does not answer.
+pub fn status(config: &Config, _: &Given) -> anyhow::Result<bool> {
+    let (runtime, db, versions) = open(config)?;
+    let log = Log::of(config)?;
+    let head = [
+        ("PROJECTION", Align::Left),
+        ("VERSION", Align::Right),
+        ("STATE", Align::Left),
+        ("RECORDS BEHIND", Align::Right),
+        ("FED BY: name-pid@host (partitions)", Align::Left),
+    ];
+    let mut rows = vec![];
+    for version in &versions {
+        let projection = named(version.projection).context("a projection")?;
+        let reader = standing::version_of(&db, projection, version.version);
+        let standing = log.standing(&runtime.block_on(reader)?)?;
+        let owners = standing.owners.iter();
+        let owners = owners.map(|o| format!("{}@{} ({})", o.client, o.host, o.partitions.len()));
+        rows.push(vec![
+            version.projection.to_owned(),
+            version.version.to_string(),
+            state(version),
+            standing.behind().to_string(),
+            owners.collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    write!(stdout(), "{}", table(&head, &rows))?;
+    Ok(true)
+}
+
+fn state(version: &Version) -> String {
+    let level = if version.ready { "ready" } else { "filling" };
+    let state = if version.active { "active" } else { level };
+    if version.ours { state.to_owned() } else { format!("{state}, of another build") }
+}
+
+/// Makes a version the active one.
+///
+/// # Errors
+/// When it is not ready, or MySQL refuses or does not answer.
+pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let (projection, number) = (projection(given)?, number(given)?);
+    let (runtime, db, _) = open(config)?;
+    let was = runtime.block_on(version::activate(&db, projection, number))?;
+    let name = projection.name();
+    writeln!(stdout(), "{name}: version {number} is active, {was} is kept")?;
+    Ok(true)
+}
+
+/// Drops a version.
+///
+/// # Errors
+/// When it is active, or MySQL refuses or does not answer.
+pub fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let (projection, number) = (projection(given)?, number(given)?);
+    let (runtime, db, _) = open(config)?;
+    runtime.block_on(version::discard(&db, projection, number))?;
+    writeln!(stdout(), "{}: version {number} is dropped", projection.name())?;
+    Ok(true)
+}
+
+fn open(config: &Config) -> anyhow::Result<(Runtime, Pool, Vec<Version>)> {
+    let runtime = Runtime::new()?;
+    let db = runtime.block_on(projections::connect(&config.mysql, 2)).context("mysql")?;
+    let versions = runtime.block_on(version::all(&db)).context("mysql")?;
+    Ok((runtime, db, versions))
+}
+
+fn projection(given: &Given) -> anyhow::Result<&'static dyn AnyProjection> {
+    let name = given.value(PROJECTION.name).context("which projection?")?;
+    named(name).with_context(|| format!("{name:?} is not a projection"))
+}
+
+fn number(given: &Given) -> anyhow::Result<i32> {
+    given.value(VERSION.name).context("which version? --version N")?.parse().context("--version")
+}

@@ -1,0 +1,125 @@
+//! Filling a version from the log.
+
+use std::{
+    io::{Write, stdout},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use projections::{AnyProjection, Pool, Version, create, version};
+use tokio::runtime::Runtime;
+
+use crate::{
+    config::{Config, Given},
+    projector::{Set, feed_sets},
+    screen::Progress,
+    shutdown::{Shutdown, shutdown_signal},
+    standing::{self, Log, Places},
+};
+
+/// Who has what the log held so long ago is level with it.
+const LEVEL: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Fills a version; whether it became level before a stop was asked for.
+///
+/// # Errors
+/// When a server refuses or does not answer, or the feeding ends by itself.
+pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let shutdown = shutdown_signal()?;
+    let projection = super::projection(given)?;
+    let (runtime, db, versions) = super::open(config)?;
+    let number = next(projection, &versions);
+    runtime.block_on(create(&db, projection, number))?;
+    writeln!(stdout(), "{}: filling version {number}", projection.name())?;
+    let filling = Filling { runtime, db, log: Log::of(config)?, projection, number };
+    let (stop, stopping) = Shutdown::pair();
+    thread::scope(|scope| {
+        let sets = [Set::of(projection, number)];
+        let feeding = scope.spawn(move || feed_sets(config, &sets, &stopping));
+        let level = filling.watch(&shutdown, || feeding.is_finished());
+        if matches!(level, Ok(true)) && given.has("follow") {
+            while !shutdown.requested() && !feeding.is_finished() {
+                shutdown.sleep(LOOK);
+            }
+        }
+        stop.stop();
+        feeding.join().map_err(|_| anyhow!("the feeding panicked"))??;
+        level
+    })
+}
+
+/// The version that was begun and is not level yet, or another.
+fn next(projection: &dyn AnyProjection, versions: &[Version]) -> i32 {
+    let of_it = || versions.iter().filter(|version| version.projection == projection.name());
+    let begun = of_it().rfind(|version| version.ours && !version.ready);
+    let newest = of_it().map(|version| version.version).max().unwrap_or_default();
+    begun.map_or(newest + 1, |version| version.version)
+}
+
+/// A version on its way.
+struct Filling {
+    runtime: Runtime,
+    db: Pool,
+    log: Log,
+    projection: &'static dyn AnyProjection,
+    number: i32,
+}
+
+impl Filling {
+    /// Shows how far it is, until it is level and noted to be so.
+    fn watch(&self, shutdown: &Shutdown, has_ended: impl Fn() -> bool) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        let (mut ends, mut seen) = (self.ends()?, Instant::now());
+        let mut applied = self.applied()?;
+        let first = sum(&applied);
+        let mut progress = Progress::begin((sum(&ends) - first).unsigned_abs())?;
+        loop {
+            if shutdown.requested() || has_ended() {
+                progress.end();
+                return Ok(false);
+            }
+            if ends.iter().all(|(place, end)| applied.get(place).is_some_and(|at| at >= end)) {
+                if seen.elapsed() <= LEVEL {
+                    break;
+                }
+                (ends, seen) = (self.ends()?, Instant::now());
+            }
+            shutdown.sleep(LOOK);
+            let now = self.applied()?;
+            let passed = (sum(&now) - sum(&applied)).unsigned_abs();
+            applied = now;
+            progress.pass(passed, || self.rate(sum(&applied) - first, began));
+        }
+        progress.end();
+        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number))?;
+        let (name, number) = (self.projection.name(), self.number);
+        let rate = self.rate(sum(&applied) - first, began);
+        writeln!(stdout(), "{name}: version {number} is level with the log: {rate}")?;
+        Ok(true)
+    }
+
+    fn rate(&self, offsets: i64, began: Instant) -> String {
+        let seconds = began.elapsed().as_secs().max(1);
+        format!("{offsets} offsets in {seconds} s, {}/s", offsets.unsigned_abs() / seconds)
+    }
+
+    fn ends(&self) -> anyhow::Result<Places> {
+        let mut ends = Places::new();
+        for topic in self.projection.topics() {
+            let of_topic = self.log.tail.ends(topic)?;
+            ends.extend((0..).zip(of_topic).map(|(partition, end)| ((topic.name, partition), end)));
+        }
+        Ok(ends)
+    }
+
+    fn applied(&self) -> anyhow::Result<Places> {
+        let reader = standing::version_of(&self.db, self.projection, self.number);
+        Ok(self.runtime.block_on(reader)?.next)
+    }
+}
+
+fn sum(places: &Places) -> i64 {
+    places.values().sum()
+}

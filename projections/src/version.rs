@@ -1,0 +1,229 @@
+//! Versions of projections: each is a table of its own with checkpoints of its own, so that one can
+//! be filled beside the other. Readers and writers of one build use those that have its shape.
+
+use std::collections::BTreeMap;
+
+use sqlx::{MySqlConnection, MySqlExecutor};
+
+use crate::{
+    error::Error,
+    pool::Pool,
+    projection::{ALL, AnyProjection},
+    table::TableName,
+};
+
+/// A version of a projection, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The name of the projection.
+    pub projection: &'static str,
+    /// Its number, from 1.
+    pub version: i32,
+    /// Whether it looks as this build writes it, and would be folded alike.
+    pub ours: bool,
+    /// Whether it has been level with the log.
+    pub ready: bool,
+    /// Whether it is the one named in `active`.
+    pub active: bool,
+}
+
+/// Every version that there is, by projection and number.
+///
+/// # Errors
+/// [`Error::Db`] when the server refuses or does not answer.
+pub async fn all(db: impl MySqlExecutor<'_>) -> Result<Vec<Version>, Error> {
+    let rows: Vec<(String, String, bool, bool)> = sqlx::query_as(
+        "SELECT table_name, shape, ready, a.version IS NOT NULL FROM shapes LEFT JOIN active a \
+         ON table_name = CONCAT(a.set_name, '_v', a.version)",
+    )
+    .fetch_all(db)
+    .await?;
+    let known = |(table, shape, ready, active): (String, String, bool, bool)| {
+        let (name, number) = table.rsplit_once("_v")?;
+        let projection = crate::named(name)?;
+        let ours = shape == projection.shape();
+        let (projection, version) = (projection.name(), number.parse().ok()?);
+        Some(Version { projection, version, ours, ready, active })
+    };
+    let mut versions: Vec<Version> = rows.into_iter().filter_map(known).collect();
+    versions.sort_by_key(|version| (version.projection, version.version));
+    Ok(versions)
+}
+
+/// What this build reads of each projection: the active version; where another build made that one
+/// look otherwise, the newest that has been level and looks as this build reads it.
+pub(crate) fn read_by_this_build(versions: &[Version]) -> BTreeMap<String, i32> {
+    let mut read = BTreeMap::new();
+    for version in versions.iter().filter(|version| version.ours && version.ready) {
+        let of_it = versions.iter().filter(|other| other.projection == version.projection);
+        let mut active =
+            of_it.filter(|other| other.active && other.ours).map(|other| other.version);
+        read.insert(version.projection.to_owned(), active.next_back().unwrap_or(version.version));
+    }
+    read
+}
+
+/// Brings the static tables up to date, and makes version 1 of each set of projections, active where
+/// none is. May run in several processes at once.
+///
+/// # Errors
+/// [`Error`] when the server refuses or a migration was changed after it had run.
+pub async fn migrate(db: &Pool) -> Result<(), Error> {
+    sqlx::migrate!().run(db).await?;
+    let known = all(db).await?;
+    for projection in ALL {
+        // Where there is a later version, or one of another build, it is not for this to make one.
+        let mut of_it = known.iter().filter(|known| known.projection == projection.name());
+        if of_it.any(|known| known.version != 1 || !known.ours) {
+            continue;
+        }
+        create(db, projection, 1).await?;
+        let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
+                     ON DUPLICATE KEY UPDATE version = active.version";
+        sqlx::query(first).bind(projection.name()).execute(db).await?;
+        set_ready(db, projection, 1).await?;
+    }
+    Ok(())
+}
+
+/// Makes the table of a version of a projection, where it does not exist.
+///
+/// # Errors
+/// [`Error::OtherShape`] when it exists and looks otherwise than this build writes it; [`Error`]
+/// when the server refuses or the version is none.
+pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    let (table, shape) = (TableName::of(projection.name(), version)?, projection.shape());
+    let exists = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
+                  WHERE table_schema = DATABASE() AND table_name = ?)";
+    let exists: bool = sqlx::query_scalar(exists).bind(table.to_string()).fetch_one(db).await?;
+    // The shape is noted before the table is made, so a table without one is of an older build.
+    if !exists {
+        let note = "INSERT INTO shapes (table_name, shape, ready) VALUES (?, ?, FALSE) AS new \
+                    ON DUPLICATE KEY UPDATE shape = new.shape, ready = FALSE";
+        sqlx::query(note).bind(table.to_string()).bind(&shape).execute(db).await?;
+    }
+    let noted: Option<String> = sqlx::query_scalar("SELECT shape FROM shapes WHERE table_name = ?")
+        .bind(table.to_string())
+        .fetch_optional(db)
+        .await?;
+    if noted != Some(shape) {
+        return Err(Error::OtherShape(table.to_string()));
+    }
+    sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
+    Ok(())
+}
+
+/// Notes that a version has been level with the log.
+///
+/// # Errors
+/// [`Error`] when the server refuses, or the version is none.
+pub async fn set_ready(
+    db: &Pool,
+    projection: &dyn AnyProjection,
+    version: i32,
+) -> Result<(), Error> {
+    let table = TableName::of(projection.name(), version)?.to_string();
+    sqlx::query("UPDATE shapes SET ready = TRUE WHERE table_name = ?")
+        .bind(table)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Makes a version the active one, and tells which one was until now. Whoever reads meanwhile reads
+/// one of the two.
+///
+/// # Errors
+/// [`Error::NotReady`] when it has not been level with the log, or is not there; [`Error`] when the
+/// server refuses.
+pub async fn activate(
+    db: &Pool,
+    projection: &dyn AnyProjection,
+    version: i32,
+) -> Result<i32, Error> {
+    let table = TableName::of(projection.name(), version)?;
+    let mut transaction = db.begin().await?;
+    let was = active(&mut transaction, projection).await?;
+    let ready = "SELECT EXISTS (SELECT 1 FROM shapes WHERE table_name = ? AND ready FOR UPDATE)";
+    let ready = sqlx::query_scalar(ready).bind(table.to_string());
+    if !ready.fetch_one(&mut *transaction).await? {
+        return Err(Error::NotReady(table.to_string()));
+    }
+    sqlx::query("UPDATE active SET version = ? WHERE set_name = ?")
+        .bind(version)
+        .bind(projection.name())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(was)
+}
+
+/// Drops a version of a projection with all it has applied. The active one is left alone.
+///
+/// # Errors
+/// [`Error`] when the server refuses, or the version is active.
+pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    let table = TableName::of(projection.name(), version)?;
+    let mut transaction = db.begin().await?;
+    if active(&mut transaction, projection).await? == version {
+        return Err(Error::Live(table.to_string()));
+    }
+    // Nobody reads or feeds it from here on, and none can activate it.
+    sqlx::query("UPDATE shapes SET ready = FALSE WHERE table_name = ?")
+        .bind(table.to_string())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    // The table first: without its checkpoints it could be filled again, but never rightly.
+    sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
+    sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
+        .bind(projection.name())
+        .bind(version)
+        .execute(db)
+        .await?;
+    sqlx::query("DELETE FROM shapes WHERE table_name = ?")
+        .bind(table.to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The active version, locked until the transaction ends; 0 where there is none.
+async fn active(
+    transaction: &mut MySqlConnection,
+    projection: &dyn AnyProjection,
+) -> Result<i32, Error> {
+    let version = "SELECT version FROM active WHERE set_name = ? FOR UPDATE";
+    let version = sqlx::query_scalar(version).bind(projection.name());
+    Ok(version.fetch_optional(transaction).await?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_reads_what_has_its_shape() {
+        let of = |version, ours, ready, active| Version {
+            projection: "snapshot",
+            version,
+            ours,
+            ready,
+            active,
+        };
+        let (other, ours) = (false, true);
+        for (versions, read) in [
+            (vec![of(1, ours, true, true)], Some(1)),
+            (vec![of(1, ours, true, true), of(2, ours, true, false)], Some(1)),
+            (vec![of(1, ours, true, false), of(2, ours, true, true)], Some(2)),
+            (vec![of(1, other, true, true), of(2, ours, true, false)], Some(2)),
+            (vec![of(1, ours, true, false), of(2, other, true, true)], Some(1)),
+            (vec![of(1, other, true, true), of(2, ours, false, false)], None),
+            (vec![of(1, other, true, true)], None),
+            (vec![], None),
+        ] {
+            let found = read_by_this_build(&versions);
+            assert_eq!(found.get("snapshot").copied(), read, "{versions:?}");
+        }
+    }
+}
