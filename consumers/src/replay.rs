@@ -3,8 +3,8 @@
 
 use std::io::{Write, stdout};
 
-use anyhow::Context as _;
-use projections::{AnyProjection, Pool, Version, named, version};
+use anyhow::{Context as _, ensure};
+use projections::{AnyProjection, Error, Pool, Version, named, search::Search, version};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -24,12 +24,16 @@ const PROJECTION: Flag = Flag {
 };
 const VERSION: Flag = Flag { name: "version", value: Some("N"), meaning: "The version." };
 
+/// What is further behind than so many seconds is not swapped in.
+const LATE: f64 = 10.0;
+
 /// What `jangbu replay start` takes.
 pub const START: Usage = Usage {
     about: "jangbu replay start PROJECTION: fills a version of it from the log, beside the others.\n\n\
             It is level when it has what the log held a moment ago. From then on projectors of the \
             same build feed it as well, and processes of a build that cannot read the active one \
-            read this one. Started again it goes on where it was; several share the partitions.",
+            read this one. Started again it goes on where it was; several share the partitions. For \
+            yet another version, drop this one first.",
     settings: &["mysql_connections"],
     flags: &[
         PROJECTION,
@@ -58,7 +62,9 @@ pub const SWAP: Usage = Usage {
 
 /// What `jangbu replay drop` takes.
 pub const DROP: Usage = Usage {
-    about: "jangbu replay drop PROJECTION --version N: drops a version that is not active.",
+    about: "jangbu replay drop PROJECTION --version N: drops a version that is not active.\n\n\
+            Handlers go on with the version that they began with: start those again first that have \
+            not been since the swap. One that the search index was made of is kept.",
     settings: &[],
     flags: &[PROJECTION, VERSION],
 };
@@ -78,7 +84,7 @@ pub fn status(config: &Config, _: &Given) -> anyhow::Result<bool> {
         ("FED BY: name-pid@host (partitions)", Align::Left),
     ];
     let mut rows = vec![];
-    for version in &versions {
+    for version in versions.iter().filter(|version| !version.dropped) {
         let projection = named(version.projection).context("a projection")?;
         let reader = standing::version_of(&db, projection, version.version);
         let standing = log.standing(&runtime.block_on(reader)?)?;
@@ -108,7 +114,14 @@ fn state(version: &Version) -> String {
 /// When it is not ready, or MySQL refuses or does not answer.
 pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let (projection, number) = (projection(given)?, number(given)?);
-    let (runtime, db, _) = open(config)?;
+    let (runtime, db, versions) = open(config)?;
+    let mut versions = versions.iter().filter(|known| known.projection == projection.name());
+    if !versions.any(|known| known.version == number && known.ours && known.ready) {
+        return Err(Error::NotReady(format!("{} {number}", projection.name())).into());
+    }
+    let reader = runtime.block_on(standing::version_of(&db, projection, number))?;
+    let late = Log::of(config)?.standing(&reader)?.seconds();
+    ensure!(late <= LATE, "{} {number} is {late:.0} s behind the log", projection.name());
     let was = runtime.block_on(version::activate(&db, projection, number))?;
     let name = projection.name();
     writeln!(stdout(), "{name}: version {number} is active, {was} is kept")?;
@@ -122,6 +135,13 @@ pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
 pub fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let (projection, number) = (projection(given)?, number(given)?);
     let (runtime, db, _) = open(config)?;
+    let search = Search::new(&config.opensearch)?;
+    if let Some(live) = runtime.block_on(search.live())?
+        && let Some(source) = runtime.block_on(search.source(live))?
+    {
+        let of_index = source.tables().version(projection.name());
+        ensure!(of_index != number, "the search index is made of {} {number}", projection.name());
+    }
     runtime.block_on(version::discard(&db, projection, number))?;
     writeln!(stdout(), "{}: version {number} is dropped", projection.name())?;
     Ok(true)

@@ -58,6 +58,8 @@ pub struct Report {
     pub at_rest: bool,
     /// Whether that was asked for.
     pub rest_required: bool,
+    /// Why the pass ended before it had seen everything, where it did.
+    pub unfinished: Option<String>,
     /// Records read.
     pub records: u64,
     /// How long it took.
@@ -83,28 +85,25 @@ struct Pass<'s> {
 /// Checks. It blocks, and runs a runtime of its own: not for async tasks.
 ///
 /// # Errors
-/// When a server does not answer, or a stop is asked for; a broken rule is no error, see
+/// When a server does not answer, or a stop is asked for, and nothing was broken; a broken rule is no error, see
 /// [`Report::holds`].
 pub fn check(config: &Config, scope: &Scope, shutdown: &Shutdown) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let observer = Observer::open(config)?;
     let mut pass = Pass::begin(config, &observer, scope, shutdown)?;
     pass.progress = Progress::begin(pass.length()?)?;
-    for partition in scope.partitions() {
-        pass.partition(partition, shutdown)?;
-    }
-    if !scope.log_only {
-        stores::checkpoints(&observer, &scope.partitions(), &mut pass.checks)?;
-        told::compare(&mut pass, shutdown)?;
-        if pass.rest.is_some() && scope.is_whole() {
-            stores::count(&mut pass)?;
-        }
-    }
+    let looked = pass.look(shutdown);
     pass.progress.end();
     let (at_rest, records, rest_required) =
         (pass.rest.is_some(), pass.records, scope.wait.is_some());
     let (checks, seconds) = (pass.checks.into_list(), begun.elapsed().as_secs_f64());
-    Ok(Report { checks, at_rest, rest_required, records, seconds })
+    // What is broken is told, whatever came between.
+    let unfinished = match looked {
+        Err(error) if checks.iter().all(|check| check.broken == 0) => return Err(error),
+        Err(error) => Some(format!("{error:#}")),
+        Ok(()) => None,
+    };
+    Ok(Report { checks, at_rest, rest_required, unfinished, records, seconds })
 }
 
 impl<'s> Pass<'s> {
@@ -147,6 +146,21 @@ impl<'s> Pass<'s> {
             records,
             products,
         })
+    }
+
+    fn look(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        for partition in self.scope.partitions() {
+            self.partition(partition, shutdown)?;
+        }
+        if self.scope.log_only {
+            return Ok(());
+        }
+        stores::checkpoints(self.observer, &self.scope.partitions(), &mut self.checks)?;
+        told::compare(self, shutdown)?;
+        if self.rest.is_some() && self.scope.is_whole() {
+            stores::count(self)?;
+        }
+        Ok(())
     }
 
     fn partition(&mut self, partition: i32, shutdown: &Shutdown) -> anyhow::Result<()> {
@@ -232,6 +246,9 @@ impl fmt::Display for Report {
             (false, true) => "rest was not reached in time",
             (false, false) => "under load: what was still moving was left out",
         };
+        if let Some(why) = &self.unfinished {
+            writeln!(f, "not everything was looked at: {why}")?;
+        }
         let verdict = if self.holds() { "holds" } else { "BROKEN" };
         writeln!(f, "{verdict}; {} records in {:.1} s, {rest}", self.records, self.seconds)
     }

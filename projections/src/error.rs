@@ -27,7 +27,10 @@ pub enum Error {
     )]
     NotActive(String),
     /// What has not been level with the log may not be read.
-    #[error("{0} has not been level with the log; `jangbu replay status` shows how far it is")]
+    #[error(
+        "{0} has not been level with the log, or another build has filled it; \
+         `jangbu replay status` shows how far it is"
+    )]
     NotReady(String),
     /// The table is of a build that writes it otherwise.
     #[error(

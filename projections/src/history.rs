@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::{CommandId, MallId, Timestamp};
 use schemas::{CATALOG, Records, Topic};
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::{
     MySqlConnection, MySqlExecutor, error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow,
 };
@@ -44,7 +45,7 @@ pub struct HistoryRow {
     pub correlation_id: Uuid,
     /// Its content; null where this build did not know the type.
     #[schema(value_type = Object)]
-    pub data: serde_json::Value,
+    pub data: Value,
 }
 
 /// The end of an aggregate's history, and what is to be added to it.
@@ -119,14 +120,20 @@ impl Projection for History {
 }
 
 fn happened(head: EventHead<'_>, Logged { fact, as_written, .. }: &Logged) -> HistoryRow {
-    let written = || as_written.clone().unwrap_or_default();
     let (kind, data) = match fact {
-        Fact::Event(event) if as_written.is_none() => {
-            (event.body.record_name().to_owned(), event.body.to_json())
+        Fact::Event(event) => {
+            let mut data = event.body.to_json();
+            // What its writer said beyond what this build knows.
+            if let (Some(data), Some(Value::Object(written))) = (data.as_object_mut(), as_written) {
+                let more = written.iter().filter(|(name, _)| !data.contains_key(*name));
+                let more: Vec<_> =
+                    more.map(|(name, value)| (name.clone(), value.clone())).collect();
+                data.extend(more);
+            }
+            (event.body.record_name().to_owned(), data)
         }
-        Fact::Event(event) => (event.body.record_name().to_owned(), written()),
-        Fact::NewerEvent { record, .. } => (record.clone(), written()),
-        Fact::Decision(_) | Fact::Unknown { .. } => (String::new(), serde_json::Value::Null),
+        Fact::NewerEvent { record, .. } => (record.clone(), as_written.clone().unwrap_or_default()),
+        Fact::Decision(_) | Fact::Unknown { .. } => (String::new(), Value::Null),
     };
     HistoryRow {
         aggregate_id: head.origin.aggregate,

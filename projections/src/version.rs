@@ -21,13 +21,19 @@ pub struct Version {
     pub version: i32,
     /// Whether it looks as this build writes it, and would be folded alike.
     pub ours: bool,
-    /// Whether it has been level with the log.
+    /// Whether it has been level with the log; the first ones are from the beginning.
     pub ready: bool,
     /// Whether it is the one named in `active`.
     pub active: bool,
+    /// Whether it is gone: only its number is kept.
+    pub dropped: bool,
 }
 
-/// Every version that there is, by projection and number.
+/// The shape of what was dropped. Its number is never used again: a zombie that still feeds it must
+/// not meet another table by its name.
+const DROPPED: &str = "dropped";
+
+/// Every version that there is, or was, by projection and number.
 ///
 /// # Errors
 /// [`Error::Db`] when the server refuses or does not answer.
@@ -41,9 +47,9 @@ pub async fn all(db: impl MySqlExecutor<'_>) -> Result<Vec<Version>, Error> {
     let known = |(table, shape, ready, active): (String, String, bool, bool)| {
         let (name, number) = table.rsplit_once("_v")?;
         let projection = crate::named(name)?;
-        let ours = shape == projection.shape();
+        let (ours, dropped) = (shape == projection.shape(), shape == DROPPED);
         let (projection, version) = (projection.name(), number.parse().ok()?);
-        Some(Version { projection, version, ours, ready, active })
+        Some(Version { projection, version, ours, ready, active, dropped })
     };
     let mut versions: Vec<Version> = rows.into_iter().filter_map(known).collect();
     versions.sort_by_key(|version| (version.projection, version.version));
@@ -69,7 +75,8 @@ pub(crate) fn read_by_this_build(versions: &[Version]) -> BTreeMap<String, i32> 
 /// # Errors
 /// [`Error`] when the server refuses or a migration was changed after it had run.
 pub async fn migrate(db: &Pool) -> Result<(), Error> {
-    sqlx::migrate!().run(db).await?;
+    // Those of a later build may have run already, and are additions only.
+    sqlx::migrate!().set_ignore_missing(true).run(db).await?;
     let known = all(db).await?;
     for projection in ALL {
         // Where there is a later version, or one of another build, it is not for this to make one.
@@ -81,7 +88,7 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
         let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
                      ON DUPLICATE KEY UPDATE version = active.version";
         sqlx::query(first).bind(projection.name()).execute(db).await?;
-        set_ready(db, projection, 1).await?;
+        set_ready(db, projection, 1, true).await?;
     }
     Ok(())
 }
@@ -99,7 +106,7 @@ pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> 
     // The shape is noted before the table is made, so a table without one is of an older build.
     if !exists {
         let note = "INSERT INTO shapes (table_name, shape, ready) VALUES (?, ?, FALSE) AS new \
-                    ON DUPLICATE KEY UPDATE shape = new.shape, ready = FALSE";
+                    ON DUPLICATE KEY UPDATE ready = FALSE";
         sqlx::query(note).bind(table.to_string()).bind(&shape).execute(db).await?;
     }
     let noted: Option<String> = sqlx::query_scalar("SELECT shape FROM shapes WHERE table_name = ?")
@@ -113,7 +120,8 @@ pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> 
     Ok(())
 }
 
-/// Notes that a version has been level with the log.
+/// Notes that a version is level with the log, or that it is no longer. The active one stays as it
+/// is.
 ///
 /// # Errors
 /// [`Error`] when the server refuses, or the version is none.
@@ -121,10 +129,13 @@ pub async fn set_ready(
     db: &Pool,
     projection: &dyn AnyProjection,
     version: i32,
+    ready: bool,
 ) -> Result<(), Error> {
     let table = TableName::of(projection.name(), version)?.to_string();
-    sqlx::query("UPDATE shapes SET ready = TRUE WHERE table_name = ?")
+    sqlx::query("UPDATE shapes SET ready = ? WHERE table_name = ? AND shape = ?")
+        .bind(ready)
         .bind(table)
+        .bind(projection.shape())
         .execute(db)
         .await?;
     Ok(())
@@ -134,8 +145,8 @@ pub async fn set_ready(
 /// one of the two.
 ///
 /// # Errors
-/// [`Error::NotReady`] when it has not been level with the log, or is not there; [`Error`] when the
-/// server refuses.
+/// [`Error::NotReady`] when it has not been level with the log, is not there, or is not of this
+/// build's shape; [`Error`] when the server refuses.
 pub async fn activate(
     db: &Pool,
     projection: &dyn AnyProjection,
@@ -144,8 +155,9 @@ pub async fn activate(
     let table = TableName::of(projection.name(), version)?;
     let mut transaction = db.begin().await?;
     let was = active(&mut transaction, projection).await?;
-    let ready = "SELECT EXISTS (SELECT 1 FROM shapes WHERE table_name = ? AND ready FOR UPDATE)";
-    let ready = sqlx::query_scalar(ready).bind(table.to_string());
+    let ready = "SELECT EXISTS (SELECT 1 FROM shapes \
+                 WHERE table_name = ? AND shape = ? AND ready FOR UPDATE)";
+    let ready = sqlx::query_scalar(ready).bind(table.to_string()).bind(projection.shape());
     if !ready.fetch_one(&mut *transaction).await? {
         return Err(Error::NotReady(table.to_string()));
     }
@@ -158,7 +170,9 @@ pub async fn activate(
     Ok(was)
 }
 
-/// Drops a version of a projection with all it has applied. The active one is left alone.
+/// Drops a version of a projection with all it has applied. The active one is left alone. What is
+/// left is a shape that is none, so that nobody feeds what another has begun to drop; dropped again
+/// it goes on where it was.
 ///
 /// # Errors
 /// [`Error`] when the server refuses, or the version is active.
@@ -168,23 +182,18 @@ pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) ->
     if active(&mut transaction, projection).await? == version {
         return Err(Error::Live(table.to_string()));
     }
-    // Nobody reads or feeds it from here on, and none can activate it.
-    sqlx::query("UPDATE shapes SET ready = FALSE WHERE table_name = ?")
+    sqlx::query("UPDATE shapes SET ready = FALSE, shape = ? WHERE table_name = ?")
+        .bind(DROPPED)
         .bind(table.to_string())
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    // The table first: without its checkpoints it could be filled again, but never rightly.
-    sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
     sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
         .bind(projection.name())
         .bind(version)
         .execute(db)
         .await?;
-    sqlx::query("DELETE FROM shapes WHERE table_name = ?")
-        .bind(table.to_string())
-        .execute(db)
-        .await?;
+    sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
     Ok(())
 }
 
@@ -210,6 +219,7 @@ mod tests {
             ours,
             ready,
             active,
+            dropped: false,
         };
         let (other, ours) = (false, true);
         for (versions, read) in [

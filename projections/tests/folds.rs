@@ -34,7 +34,7 @@ fn events() -> Vec<Logged> {
     events
 }
 
-/// The name of a fold, the shape of its tables, and what tells its states from those of another.
+/// The name of a fold, the shape of its tables, and what it makes of the story.
 fn line<P: Projection<State: Debug>>(of: &P, events: &[Logged]) -> String {
     let mut states: BTreeMap<Uuid, P::State> = BTreeMap::new();
     for logged in events {
@@ -42,21 +42,27 @@ fn line<P: Projection<State: Debug>>(of: &P, events: &[Logged]) -> String {
         let state = P::apply(states.remove(&key), logged).unwrap();
         states.insert(key, state);
     }
-    let digest = derive(&["fold", &format!("{states:?}")]);
-    format!("{} {} {digest}\n", P::NAME, of.shape())
+    format!("{} {} {}\n", P::NAME, of.shape(), digest(&states))
+}
+
+fn digest(of: &impl Debug) -> Uuid {
+    derive(&["fold", &format!("{of:?}")])
 }
 
 #[test]
 fn a_changed_fold_has_another_format() {
     let events = events();
-    let folds = line(&Products, &events)
+    let folds = format!("story - {}\n", digest(&events))
+        + &line(&Products, &events)
         + &line(&Directory, &events)
         + &line(&CommandStatus, &events)
         + &line(&Snapshot, &events)
         + &line(&History, &events);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/folds.txt");
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    for (now, before) in folds.lines().zip(committed.lines()) {
+    // Of another story, whatever is made of it says nothing.
+    let same_story = folds.lines().next() == committed.lines().next();
+    for (now, before) in folds.lines().zip(committed.lines()).filter(|_| same_story) {
         let (of, was) = (now.rsplit_once(' ').unwrap(), before.rsplit_once(' ').unwrap());
         assert!(
             of.0 != was.0 || of.1 == was.1,

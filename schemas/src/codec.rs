@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use apache_avro::{
+    Schema, reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter,
+};
 use dashmap::DashMap;
+use domain::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -196,7 +199,20 @@ impl Frame<'_> {
             return Ok(None);
         }
         let value = self.reader.datum.read_value(&mut &*self.datum)?;
-        Ok(Some(value.try_into()?))
+        Ok(Some(timed(value).try_into()?))
+    }
+}
+
+/// The same with times as text, as JSON has them everywhere else.
+fn timed(value: Value) -> Value {
+    match value {
+        Value::TimestampMillis(millis) => Value::String(Timestamp(millis).to_string()),
+        Value::Union(at, value) => Value::Union(at, Box::new(timed(*value))),
+        Value::Array(values) => Value::Array(values.into_iter().map(timed).collect()),
+        Value::Record(fields) => {
+            Value::Record(fields.into_iter().map(|(name, value)| (name, timed(value))).collect())
+        }
+        other => other,
     }
 }
 

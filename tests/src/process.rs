@@ -77,6 +77,21 @@ pub fn run(binary: &str, arguments: &[&str], settings: &Settings) -> Result<(Exi
     Ok((output.status, printed))
 }
 
+/// As [`run`], while others go on. Dropped, it is killed.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_beside(
+    binary: &str,
+    arguments: &[&str],
+    settings: &Settings,
+) -> Result<(ExitStatus, String)> {
+    let mut command = tokio::process::Command::from(command(binary, arguments, settings)?);
+    let output = command.kill_on_drop(true).stdin(Stdio::null()).output().await?;
+    let printed = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    Ok((output.status, printed))
+}
+
 /// Runs a binary to its end, and lets it talk to whoever watches. Dropped, it is killed.
 ///
 /// # Errors

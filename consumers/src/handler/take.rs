@@ -57,8 +57,12 @@ pub(super) fn take(
             }
             Err(error) => {
                 metrics::counter!(crate::telemetry::RETRIES, "reason" => "take").increment(1);
-                if let Some(EngineError::Refused(why)) = error.downcast_ref() {
-                    tracing::error!(partition, %why, "the partition is stopped");
+                let refused = match error.downcast_ref() {
+                    Some(EngineError::Refused(why)) => Some(why.to_string()),
+                    _ => error.downcast_ref().map(Unreadable::to_string),
+                };
+                if let Some(why) = refused {
+                    tracing::error!(partition, why, "the partition is stopped");
                     stopped(*partition).set(1);
                     continue;
                 }
@@ -125,6 +129,12 @@ pub(super) fn beyond_markers(
     Ok(if first.is_none() { end } else { next })
 }
 
+/// Nothing can be decided after it before another build owns the partition, or a projector of that
+/// build has taken it in.
+#[derive(Debug, thiserror::Error)]
+#[error("the event at {0} cannot be read by this build")]
+struct Unreadable(i64);
+
 fn bounds(topic: &Topic, around: &Surroundings, next: i64, end: i64) -> anyhow::Result<Bounds> {
     let missing = usize::try_from(end - next).unwrap_or(usize::MAX);
     if missing > around.tail_max {
@@ -144,7 +154,7 @@ fn keep_event(
         Fact::NewerEvent { critical: true, .. } => None,
         fact => fact.event_head(),
     };
-    let Some(head) = head else { bail!("the event at {offset} cannot be read by this build") };
+    let Some(head) = head else { return Err(Unreadable(offset).into()) };
     if offset >= taken.covered.status_events {
         let decided = Decided::of_event(head.origin, head.version, offset);
         taken.keep_decision(head.origin.command, decided);

@@ -199,11 +199,6 @@ impl Feed {
         });
         self.progress.tell(standing);
     }
-
-    /// Tells of no partition any more.
-    pub(super) fn forget(&mut self) {
-        self.progress.forget();
-    }
 }
 
 impl<'a> Batches<'a> {

@@ -54,11 +54,12 @@ impl Wanted {
     }
 
     fn versions(&self, known: &[Version]) -> Vec<(&'static dyn AnyProjection, i32)> {
-        if let Some(version) = self.version {
-            return vec![(self.projection, version)];
-        }
+        let is_meant = |known: &&Version| match self.version {
+            Some(version) => known.version == version,
+            None => known.ready,
+        };
         let of_it = known.iter().filter(|known| known.projection == self.projection.name());
-        let fed = of_it.filter(|known| known.ours && known.ready);
+        let fed = of_it.filter(|known| known.ours).filter(is_meant);
         fed.map(|known| (self.projection, known.version)).collect()
     }
 }
@@ -92,6 +93,7 @@ mod tests {
             ours,
             ready,
             active: version == 1,
+            dropped: false,
         };
         let known = [
             of("products", 1, true, true),
@@ -106,6 +108,7 @@ mod tests {
         };
         assert_eq!(fed("snapshot + products"), ["snapshot@1", "snapshot@2", "products@1"]);
         assert_eq!(fed("snapshot@3"), ["snapshot@3"]);
+        assert!(fed("snapshot@4").is_empty(), "it would fold into another build's table");
         assert!(Set::parse("nothing").is_err() && Set::parse("snapshot@x").is_err());
     }
 

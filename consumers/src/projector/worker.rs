@@ -66,7 +66,7 @@ pub(super) fn run(
     while !worker.shutdown.requested() && around.is_up_to_date(set, engines) {
         worker.turn()?;
     }
-    worker.feeds.iter_mut().for_each(Feed::forget);
+    worker.own(vec![]);
     Ok(())
 }
 

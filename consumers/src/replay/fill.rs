@@ -34,6 +34,7 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     runtime.block_on(create(&db, projection, number))?;
     writeln!(stdout(), "{}: filling version {number}", projection.name())?;
     let filling = Filling { runtime, db, log: Log::of(config)?, projection, number };
+    filling.begin()?;
     let (stop, stopping) = Shutdown::pair();
     thread::scope(|scope| {
         let sets = [Set::of(projection, number)];
@@ -50,10 +51,10 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     })
 }
 
-/// The version that was begun and is not level yet, or another.
+/// The version that was begun beside the active one, or another.
 fn next(projection: &dyn AnyProjection, versions: &[Version]) -> i32 {
     let of_it = || versions.iter().filter(|version| version.projection == projection.name());
-    let begun = of_it().rfind(|version| version.ours && !version.ready);
+    let begun = of_it().rfind(|version| version.ours && !version.active);
     let newest = of_it().map(|version| version.version).max().unwrap_or_default();
     begun.map_or(newest + 1, |version| version.version)
 }
@@ -68,6 +69,18 @@ struct Filling {
 }
 
 impl Filling {
+    /// Notes that it is not level, where nobody has fed it for long: then nobody begins to rely on
+    /// it before it is.
+    fn begin(&self) -> anyhow::Result<()> {
+        let reader = standing::version_of(&self.db, self.projection, self.number);
+        let standing = self.log.standing(&self.runtime.block_on(reader)?)?;
+        if standing.owners.is_empty() && standing.seconds() > LEVEL.as_secs_f64() {
+            let note = version::set_ready(&self.db, self.projection, self.number, false);
+            self.runtime.block_on(note)?;
+        }
+        Ok(())
+    }
+
     /// Shows how far it is, until it is level and noted to be so.
     fn watch(&self, shutdown: &Shutdown, has_ended: impl Fn() -> bool) -> anyhow::Result<bool> {
         let began = Instant::now();
@@ -93,7 +106,7 @@ impl Filling {
             progress.pass(passed, || self.rate(sum(&applied) - first, began));
         }
         progress.end();
-        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number))?;
+        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number, true))?;
         let (name, number) = (self.projection.name(), self.number);
         let rate = self.rate(sum(&applied) - first, began);
         writeln!(stdout(), "{name}: version {number} is level with the log: {rate}")?;

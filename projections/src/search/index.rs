@@ -54,6 +54,7 @@ impl Source {
     /// [`Error`] when MySQL refuses or does not answer.
     pub async fn live(db: &Pool, topic_id: &str) -> Result<Self, Error> {
         let tables = Tables::active(db).await?;
+        tables.require(&[Products::NAME, Directory::NAME])?;
         let versions = (tables.version(Products::NAME), tables.version(Directory::NAME));
         Ok(Self::of(versions, topic_id))
     }

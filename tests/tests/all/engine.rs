@@ -318,6 +318,9 @@ impl<'a> Scene<'a> {
         for projection in ALL {
             projections::discard(self.db, projection, self.version).await?;
         }
+        // The number of a real version is not used again.
+        let forget = "DELETE FROM shapes WHERE table_name LIKE CONCAT('%\\_v', ?)";
+        sqlx::query(forget).bind(self.version).execute(self.db).await?;
         Ok(())
     }
 

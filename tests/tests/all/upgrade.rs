@@ -12,11 +12,11 @@ use tests::{
     process::{self, Process, Settings},
     wait::until_true,
 };
-use tokio::task::spawn_blocking;
 
 use crate::{restore::Log, world::World};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+const READERS: [Role; 3] = [Role::Projector, Role::Handler, Role::Indexer];
 /// Enough for each partition to have some.
 const BRANDS: usize = 24;
 /// What only the next build's events have room for.
@@ -54,10 +54,9 @@ impl Next {
     }
 
     /// Its operator's tool; what it prints, if it ends well.
-    async fn jangbu(&self, words: &'static [&'static str]) -> Result<String> {
-        let (binary, settings) = (self.binary("jangbu"), self.settings.clone());
-        let (status, printed) =
-            spawn_blocking(move || process::run(&binary, words, &settings)).await??;
+    async fn jangbu(&self, words: &[&str]) -> Result<String> {
+        let binary = self.binary("jangbu");
+        let (status, printed) = process::run_beside(&binary, words, &self.settings).await?;
         ensure!(status.success(), "jangbu {}: {printed}", words.join(" "));
         Ok(printed)
     }
@@ -74,32 +73,22 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     let (old, next) = (world.client.clone(), Next::of(world)?);
     let mut load = Load::start(&old, 8, 5);
     load.until_decided(100, PATIENCE).await?;
-
-    // What the next build needs is made beside what this one uses.
-    next.jangbu(&["topics", "apply", "--yes"]).await?;
-    let printed = next.jangbu(&["migrate"]).await?;
-    ensure!(printed.contains("no version of \"snapshot\""), "{printed}");
-    let log = Log::of("next-command-handler")?;
-    let handler = next.start(Role::Handler)?;
-    log.says("has the shape of this build", PATIENCE).await?;
-    let printed = next.jangbu(&["replay", "start", "snapshot"]).await?;
-    ensure!(printed.contains("version 2 is level with the log"), "{printed}");
+    let handler = prepare(&next).await?;
 
     // All of both.
     let others = [next.start(Role::Projector)?, next.start(Role::Indexer)?];
     let api = next.start(Role::Api)?;
     let new = next.client().await?;
-    log.says("partition taken", PATIENCE).await?;
     let brands = register(&old).await?;
     rename(&old, &brands, "one", None).await?;
     rename(&new, &brands, "two", None).await?;
     rename(&old, &brands, "three", None).await?;
     load.until_decided(500, PATIENCE).await?;
 
-    // With this build's handler gone, the new command is decided.
+    // With this build's handler gone, the new command and the new field are decided.
     world.fleet.terminate(Role::Handler).await?;
     for brand in &brands {
-        ensure!(describe(&new, brand, TEXT).await?.text("/verdict")? == "ACCEPTED");
+        ensure!(describe(&new, brand).await?.text("/verdict")? == "ACCEPTED");
     }
     rename(&new, &brands, "four", REASON).await?;
     load.until_decided(200, PATIENCE).await?;
@@ -114,12 +103,12 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
 
     // Forth for good, on nothing but its own snapshot.
     let handler = next.start(Role::Handler)?;
-    for role in [Role::Handler, Role::Projector, Role::Indexer] {
+    for role in READERS {
         world.fleet.terminate(role).await?;
     }
     next.jangbu(&["replay", "swap", "snapshot", "--version", "2"]).await?;
     for brand in &brands {
-        let again = describe(&new, brand, TEXT).await?;
+        let again = describe(&new, brand).await?;
         ensure!(again.text("/verdict")? == "UNCHANGED", "{again:?}");
     }
     load.until_decided(200, PATIENCE).await?;
@@ -128,21 +117,40 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     report.check(&old).await?;
     next.jangbu(&["verify", "--wait", "30"]).await?;
     histories(world).await?;
+    back(world, others.into_iter().chain([handler, api]).collect()).await?;
+    rename(&old, &brands, "six", None).await?;
+    world.fleet.verify(&[]).await
+}
 
-    // Home again, whatever the next build has left.
-    next.jangbu(&["replay", "swap", "snapshot", "--version", "1"]).await?;
-    handler.stop().await?;
-    for process in others.into_iter().chain([api]) {
-        process.stop().await?;
-    }
-    for role in [Role::Projector, Role::Handler, Role::Indexer] {
+/// Makes what the next build needs beside what this one uses; its handler, which waited for that.
+async fn prepare(next: &Next) -> Result<Process> {
+    next.jangbu(&["topics", "apply", "--yes"]).await?;
+    let printed = next.jangbu(&["migrate"]).await?;
+    ensure!(printed.contains("no version of \"snapshot\""), "{printed}");
+    let log = Log::of("next-command-handler")?;
+    let handler = next.start(Role::Handler)?;
+    log.says("has the shape of this build", PATIENCE).await?;
+    let printed = next.jangbu(&["replay", "start", "snapshot"]).await?;
+    ensure!(printed.contains("version 2 is level with the log"), "{printed}");
+    log.says("partition taken", PATIENCE).await?;
+    Ok(handler)
+}
+
+/// Home again, whatever the next build has left.
+async fn back(world: &mut World, others: Vec<Process>) -> Result<()> {
+    for role in READERS {
         world.fleet.restart(role, None)?;
     }
-    rename(&old, &brands, "six", None).await?;
-    let (status, printed) =
+    let swap = ["replay", "swap", "snapshot", "--version", "1"];
+    let swapped = async || Ok(world.fleet.jangbu(&swap)?.0.success());
+    until_true("the first version is level again", PATIENCE, swapped).await?;
+    for process in others {
+        process.stop().await?;
+    }
+    let (dropped, printed) =
         world.fleet.jangbu(&["replay", "drop", "snapshot", "--version", "2"])?;
-    ensure!(status.success(), "{printed}");
-    world.fleet.verify(&[]).await
+    ensure!(dropped.success(), "{printed}");
+    Ok(())
 }
 
 async fn register(client: &Client) -> Result<Vec<String>> {
@@ -172,8 +180,8 @@ async fn rename(
     Ok(())
 }
 
-async fn describe(client: &Client, brand: &str, text: &str) -> Result<Answer> {
-    let (path, body) = (format!("/brands/{brand}/describe"), json!({ "text": text }));
+async fn describe(client: &Client, brand: &str) -> Result<Answer> {
+    let (path, body) = (format!("/brands/{brand}/describe"), json!({ "text": TEXT }));
     client.insist(&path, &body, &uuid::Uuid::now_v7().to_string()).await?.expect(200)
 }
 
