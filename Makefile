@@ -72,6 +72,7 @@ next:
 	@cmp --quiet $(NEXT)/wanted $(NEXT)/out/made || { \
 		rm -rf $(NEXT)/source && git init --quiet $(NEXT)/source; \
 		xargs -0 cp --parents --target-directory $(NEXT)/source < $(NEXT)/files; \
+		git -C $(NEXT)/source add --all; \
 		git -C $(NEXT)/source apply $(CURDIR)/tests/next/change.patch; \
 		cd $(NEXT)/source; \
 		CARGO_BUILD_BUILD_DIR=$(TARGET) CARGO_TARGET_DIR=$(NEXT)/out cargo build --workspace --bins --test folds; \
