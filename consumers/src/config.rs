@@ -76,7 +76,7 @@ settings! {
     /// Commands that the handler decides in one transaction, at most.
     batch_max: usize = "4000";
     /// Bulk commands among them while interactive ones come, at most; fewer where they take long.
-    bulk_share: usize = "200";
+    bulk_share: usize = "25";
     /// Bulk commands in one transaction while no interactive ones come, at most.
     bulk_max: usize = "2000";
     /// Aggregates that the handler keeps in memory.

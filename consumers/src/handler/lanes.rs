@@ -1,6 +1,9 @@
 //! The two lanes that commands come by, and how much of each goes into one transaction.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use rdkafka::{
@@ -15,7 +18,7 @@ use crate::log::{
     read_on,
 };
 
-/// How much of the log one batch may hold in memory.
+/// How much of one lane may be in memory for a batch, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
 
 /// Whoever sent a command by the interactive lane within this time will soon send the next.
@@ -23,9 +26,9 @@ const LATELY: Duration = Duration::from_secs(5);
 
 /// How long whoever waits may wait for a transaction that holds bulk commands: where they take
 /// longer, the next one holds fewer, though never fewer than these. Even one bulk command costs a
-/// question to MySQL and a transaction, so with fewer still an import would only take longer.
+/// transaction, so with fewer still an import would only take longer.
 const FOR_BULK: Duration = Duration::from_millis(60);
-const LEAST: usize = 50;
+const LEAST: usize = 10;
 
 /// For how many times what it took nothing more is taken of the bulk lane while interactive
 /// commands come: that is the share of the machine that they, and whatever follows the log, keep.
@@ -45,6 +48,8 @@ const BULK_FOUND_IN: Duration = Duration::from_millis(20);
 pub(super) struct Lanes {
     member: Member,
     bulk: BaseConsumer,
+    /// Bulk commands that wait for their turn; what they need was asked for.
+    held: VecDeque<Wish>,
     share: Share,
     interactive_at: Option<Instant>,
     bulk_at: Option<Instant>,
@@ -76,6 +81,7 @@ impl Lanes {
         Ok(Self {
             member,
             bulk,
+            held: VecDeque::new(),
             share,
             interactive_at: None,
             bulk_at: None,
@@ -89,7 +95,8 @@ impl Lanes {
     ///
     /// # Errors
     /// When librdkafka refuses the assignment.
-    pub(super) fn start(&self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
+        self.held.clear();
         let from = |lane| if hold { Ok(TopicPartitionList::new()) } else { positions(owned, lane) };
         read_on(&self.member, &from(Lane::Interactive)?).context("assigning partitions")?;
         self.bulk.assign(&from(Lane::Bulk)?).context("assigning partitions of the bulk lane")
@@ -100,7 +107,8 @@ impl Lanes {
         is_stranded(&self.member, CATALOG.commands.name)
     }
 
-    /// Takes the commands that are there: while one batch is committed, the next one gathers.
+    /// Takes the commands that are there: while one batch is committed, the next one gathers. Of the
+    /// bulk lane, only what is held.
     ///
     /// # Errors
     /// When the position is outside the log, or the registry does not answer.
@@ -111,7 +119,6 @@ impl Lanes {
     ) -> anyhow::Result<Gathered> {
         let bootstrap = &around.kafka.bootstrap;
         self.silence.break_with(|| native::show_brokers(self.member.client(), bootstrap));
-        self.bulk_silence.break_with(|| native::show_brokers(self.bulk.client(), bootstrap));
         let mut batch = Filling { around, wishes: vec![], bytes: 0 };
         // However many wait interactively, an import goes on.
         let interactive_most = most.saturating_sub(LEAST).max(1);
@@ -123,6 +130,7 @@ impl Lanes {
             if !changes.is_empty() {
                 drop(message);
                 self.bulk.unassign()?;
+                self.held.clear();
                 return Ok(Gathered::Rebalanced(changes));
             }
             if !batch.take(Lane::Interactive, &self.silence, message)?
@@ -131,18 +139,43 @@ impl Lanes {
                 break;
             }
         }
-        let interactive = batch.wishes.len();
-        if interactive > 0 {
+        let mut wishes = batch.wishes;
+        if !wishes.is_empty() {
             self.interactive_at = Some(Instant::now());
         }
-        let most = most.min(interactive + self.share.now(self.is_busy(), Instant::now()));
-        while batch.has_room(most)
+        let share = self.share.now(self.is_busy(), Instant::now());
+        let taken = share.min(most.saturating_sub(wishes.len())).min(self.held.len());
+        wishes.extend(self.held.drain(..taken));
+        Ok(Gathered::Wishes(wishes))
+    }
+
+    /// Reads on in the bulk lane as far as the next batch may go: `most` commands.
+    ///
+    /// # Errors
+    /// When the position is outside the log, or the registry does not answer.
+    pub(super) fn look_ahead(
+        &mut self,
+        around: &Surroundings,
+        most: usize,
+    ) -> anyhow::Result<Vec<Wish>> {
+        let bootstrap = &around.kafka.bootstrap;
+        self.bulk_silence.break_with(|| native::show_brokers(self.bulk.client(), bootstrap));
+        let share = if self.is_busy() { self.share.now } else { self.share.alone };
+        let room = share.min(most).saturating_sub(self.held.len());
+        let bytes = self.held.iter().map(|wish| wish.size).sum();
+        let mut batch = Filling { around, wishes: vec![], bytes };
+        while batch.has_room(room)
             && batch.take(Lane::Bulk, &self.bulk_silence, self.bulk.poll(Duration::ZERO))?
         {}
-        if batch.wishes.len() > interactive {
+        if !batch.wishes.is_empty() {
             self.bulk_at = Some(Instant::now());
         }
-        Ok(Gathered::Wishes(batch.wishes))
+        Ok(batch.wishes)
+    }
+
+    /// Holds what was read ahead until its turn comes.
+    pub(super) fn hold(&mut self, wishes: Vec<Wish>) {
+        self.held.extend(wishes);
     }
 
     /// Whether somebody waits for his commands, here and now.
@@ -154,7 +187,8 @@ impl Lanes {
     fn patience(&self) -> Duration {
         let rest = self.share.rests_until.filter(|_| self.is_busy());
         let rest = rest.map(|end| end.saturating_duration_since(Instant::now()));
-        let is_coming = self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
+        let is_coming =
+            !self.held.is_empty() || self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
         match rest {
             Some(rest) if !rest.is_zero() => rest.min(BULK_FOUND_IN),
             _ if is_coming => BULK_SEEN_IN,
@@ -171,8 +205,9 @@ impl Lanes {
 /// How many bulk commands a transaction may hold, and when: whoever sends an interactive command
 /// while it is open waits for all of it.
 ///
-/// While interactive commands come, few and large bulk transactions are better than many small
-/// ones. What a transaction costs everybody, the brokers first, hardly depends on what is in it.
+/// While interactive commands come, bulk transactions are small: it is not only the transaction
+/// that whoever comes next waits for, but also all that follows it, the index first, which keeps
+/// the processors busy for several times as long.
 struct Share {
     now: usize,
     most: usize,
@@ -234,8 +269,9 @@ impl Filling<'_> {
         match message {
             Some(Ok(message)) => {
                 silence.record(READING);
-                self.bytes += message.payload_len();
-                self.wishes.push(Wish::read(&self.around.decoder, lane, &message)?);
+                let wish = Wish::read(&self.around.decoder, lane, &message)?;
+                self.bytes += wish.size;
+                self.wishes.push(wish);
             }
             Some(Err(error)) => passing(error, silence)?,
             None => return Ok(false),

@@ -9,6 +9,7 @@ mod batch;
 mod lanes;
 mod load;
 mod partition;
+mod places;
 mod reply;
 mod sequence;
 mod take;
@@ -37,6 +38,9 @@ use crate::{
 
 /// How long MySQL may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(6);
+
+/// How long commands rest after a load or a commit has failed.
+const REST: Duration = Duration::from_millis(200);
 
 /// A worker that stands still so long has been put out of the group (`max.poll.interval.ms`).
 const STUCK: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! What the owner of a partition keeps in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::bail;
 use domain::{Aggregate as _, CommandId, MallId, catalog::State};
@@ -24,8 +24,12 @@ pub(super) struct Partition {
     tail: HashMap<Uuid, BTreeMap<i64, Fact>>,
     tail_ends: HashMap<Uuid, i64>,
     decided: HashMap<CommandId, Decided>,
-    /// The highest checkpoints that were relied on: a load from anything older would forget.
+    /// Commands that were looked for, and of which no decision was found or has been kept since.
+    undecided: HashSet<CommandId>,
+    /// The highest checkpoints that were seen.
     pub(super) covered: Covered,
+    /// Those that something was forgotten for: a load from anything older would miss it.
+    pub(super) relied: Covered,
     tick: u64,
 }
 
@@ -154,7 +158,9 @@ impl Partition {
             tail: HashMap::new(),
             tail_ends: HashMap::new(),
             decided: HashMap::new(),
+            undecided: HashSet::new(),
             covered,
+            relied: covered,
             tick: 0,
         }
     }
@@ -183,9 +189,16 @@ impl Partition {
 
     /// Keeps a decision that the status projection may not cover.
     pub(super) fn keep_decision(&mut self, command: CommandId, decided: Decided) {
+        self.undecided.remove(&command);
         if command.may_be_sent_again() {
             self.decided.insert(command, decided);
         }
+    }
+
+    /// Keeps that a command which may have come before has not: it is in no row that the
+    /// checkpoints cover, and its decision is not in memory.
+    pub(super) fn keep_undecided(&mut self, command: CommandId) {
+        self.undecided.insert(command);
     }
 
     /// The aggregate's state, if it is in memory.
@@ -205,6 +218,11 @@ impl Partition {
     /// The decision of a command, if it is in memory.
     pub(super) fn decision(&self, command: CommandId) -> Option<&Decided> {
         self.decided.get(&command)
+    }
+
+    /// Whether it is known how a command was decided, or that it was not.
+    pub(super) fn knows_decision(&self, command: CommandId) -> bool {
+        self.decided.contains_key(&command) || self.undecided.contains(&command)
     }
 
     /// Puts a loaded row, or its absence, and the tail together.
@@ -244,7 +262,7 @@ impl Partition {
 
     /// Forgets the tail and the decisions that newer checkpoints cover.
     pub(super) fn cover(&mut self, covered: Covered) {
-        self.covered = covered;
+        (self.covered, self.relied) = (covered, covered);
         self.tail_ends.retain(|_, end| *end >= covered.snapshot);
         let ends = &self.tail_ends;
         self.tail.retain(|aggregate, _| ends.contains_key(aggregate));
@@ -264,6 +282,7 @@ impl Partition {
         let surplus = ages.len().saturating_sub(most / 2);
         ages.sort_unstable();
         let oldest_kept = ages.get(surplus).copied().unwrap_or(u64::MAX);
+        self.relied = self.covered;
         let covered = self.covered.snapshot;
         self.entries.retain(|_, entry| entry.last_event >= covered || entry.used >= oldest_kept);
     }

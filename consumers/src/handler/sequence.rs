@@ -74,7 +74,7 @@ mod tests {
             payload: vec![],
         };
         let content = Content::Undecodable(Box::new(nothing));
-        Wish { lane, partition, offset, appended: Timestamp(0), content }
+        Wish { lane, partition, offset, appended: Timestamp(0), size: 0, content }
     }
 
     fn follow(sequence: &mut Sequence, bulk: &[i64], next: i64) -> (Vec<i64>, bool) {

@@ -18,6 +18,8 @@ pub(super) struct Wish {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) appended: Timestamp,
+    /// How many bytes its value has.
+    pub(super) size: usize,
     pub(super) content: Content,
 }
 
@@ -59,6 +61,7 @@ impl Wish {
             partition: message.partition(),
             offset: message.offset(),
             appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
+            size: message.payload_len(),
             content,
         })
     }

@@ -1,21 +1,21 @@
 //! One worker: a thread that owns partitions and decides their commands.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use domain::Timestamp;
-use rdkafka::{Offset, TopicPartitionList};
 use schemas::{CATALOG, Lane};
 
 use super::{
-    Surroundings,
+    REST, Surroundings,
     batch::{Batch, Owned},
     lanes::{Gathered, Lanes},
-    load,
+    load::{self, Ahead},
     partition::Partition,
+    places,
     reply::Replier,
     sequence::Sequence,
     stopped, take,
@@ -38,8 +38,6 @@ const BATCH_RECORDS: usize = 10_000;
 /// How often checkpoints are looked at while nothing is loaded anyway.
 const COVER_EVERY: Duration = Duration::from_millis(500);
 
-/// How long commands rest after a load or a commit has failed.
-const REST: Duration = Duration::from_millis(200);
 /// The pause where nothing of what the group gave us could be taken.
 const NOTHING_TAKEN: Duration = Duration::from_secs(1);
 
@@ -69,6 +67,8 @@ struct Worker<'a> {
     writer: TransactionWriter,
     replier: Replier,
     owned: Owned,
+    /// What is being loaded for the bulk commands that come next.
+    ahead: Option<Ahead>,
     sequence: Sequence,
     /// Partitions that are ours by the group, but not taken yet.
     waiting: Vec<i32>,
@@ -97,6 +97,7 @@ impl<'a> Worker<'a> {
             writer,
             replier: Replier::new(&around.kafka)?,
             owned: Owned::new(),
+            ahead: None,
             sequence: Sequence::default(),
             waiting: Vec::new(),
             take_at: Instant::now(),
@@ -115,15 +116,37 @@ impl<'a> Worker<'a> {
         if self.lanes.are_stranded() {
             bail!("its consumer has left the group and does not come back");
         }
-        self.cover();
+        self.take_in();
+        self.cover()?;
         if self.rest_until.is_some_and(|end| Instant::now() >= end) {
             self.rest_until = None;
             self.start()?;
         }
         match self.lanes.gather(self.around, self.most)? {
-            Gathered::Wishes(wishes) if wishes.is_empty() => self.keep_places(),
-            Gathered::Wishes(wishes) => self.work(wishes),
+            Gathered::Wishes(wishes) => {
+                self.look_ahead()?;
+                if wishes.is_empty() { self.keep_places() } else { self.work(wishes) }
+            }
             Gathered::Rebalanced(changes) => self.rebalanced(changes),
+        }
+    }
+
+    /// Reads on in the bulk lane, so that what its commands need is loaded before their turn.
+    fn look_ahead(&mut self) -> anyhow::Result<()> {
+        if self.ahead.is_none() {
+            let found = self.lanes.look_ahead(self.around, self.most)?;
+            self.ahead = Some(found).filter(|found| !found.is_empty()).map(Ahead::of);
+            self.take_in();
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            match ahead.turn(self.around, &mut self.owned) {
+                Ok(wishes) => self.lanes.hold(wishes),
+                Err(ahead) => self.ahead = Some(ahead),
+            }
         }
     }
 
@@ -156,7 +179,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads on exactly where the last committed decision ended, or nowhere while commands rest.
-    fn start(&self) -> anyhow::Result<()> {
+    fn start(&mut self) -> anyhow::Result<()> {
+        self.ahead = None;
         self.lanes.start(&self.owned, self.paused || self.rest_until.is_some())
     }
 
@@ -164,6 +188,7 @@ impl<'a> Worker<'a> {
         for change in changes {
             (0..CATALOG.commands.partitions).for_each(|at| stopped(at).set(0));
             self.owned.clear();
+            self.ahead = None;
             self.paused = false;
             self.rest_until = None;
             self.take_at = Instant::now();
@@ -248,7 +273,7 @@ impl<'a> Worker<'a> {
         let begun = Instant::now();
         let membership = self.membership.as_ref().context("no partition is owned")?;
         let keeps_places = self.places_are_due();
-        let places = if keeps_places { places(&self.owned) } else { BTreeMap::new() };
+        let places = if keeps_places { places::all(&self.owned) } else { places::Places::new() };
         let mut batch = Batch::new(self.around.decoder.codec(), &mut self.owned, at);
         let mut decided = 0;
         while decided < wishes.len() && batch.records.len() < BATCH_RECORDS {
@@ -256,7 +281,7 @@ impl<'a> Worker<'a> {
             decided += 1;
         }
         let (wishes, rest) = wishes.split_at(decided);
-        let offsets = offsets_after(places, wishes)?;
+        let offsets = places::after(places, wishes)?;
         stage("decide", begun);
         metrics::histogram!(telemetry::BATCH_RECORDS, "stage" => "handler")
             .record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
@@ -267,7 +292,9 @@ impl<'a> Worker<'a> {
         match committed {
             Ok(delivered) => {
                 faults::point("handler.after_commit");
-                self.most = (self.most * 2).min(self.around.batch_max);
+                if wishes.len() >= self.most {
+                    self.most = (self.most * 2).min(self.around.batch_max);
+                }
                 if keeps_places {
                     self.offsets_at = Instant::now();
                 }
@@ -305,12 +332,16 @@ impl<'a> Worker<'a> {
 
     /// Looks at the checkpoints every so often, forgets what they cover, and stops taking commands
     /// while too much is not covered: memory stays bounded however long MySQL is away.
-    fn cover(&mut self) {
+    ///
+    /// Nothing is forgotten while something is loaded: it would be too old when it came.
+    fn cover(&mut self) -> anyhow::Result<()> {
         if self.covered_at.elapsed() < COVER_EVERY {
-            return;
+            return Ok(());
         }
         self.covered_at = Instant::now();
-        load::cover(self.around, &mut self.owned);
+        if self.ahead.is_none() {
+            load::cover(self.around, &mut self.owned);
+        }
         let pinned: usize = self.owned.values().map(Partition::pinned).sum();
         let cached: usize = self.owned.values().map(Partition::cached).sum();
         set_gauge(telemetry::CACHE_PINNED, pinned);
@@ -320,32 +351,10 @@ impl<'a> Worker<'a> {
         if pause != self.paused {
             tracing::warn!(pinned, paused = pause, "the snapshot projection sets the pace");
             self.paused = pause;
-            if let Err(error) = self.start() {
-                tracing::warn!(error = format!("{error:#}"), "commands neither rest nor go on");
-            }
+            return self.start();
         }
+        Ok(())
     }
-}
-
-/// By lane and partition, the first command that is not decided.
-type Places = BTreeMap<(Lane, i32), i64>;
-
-fn places(owned: &Owned) -> Places {
-    let lanes = |(at, owned): (&i32, &Partition)| {
-        Lane::ALL.map(|lane| ((lane, *at), owned.next_command(lane)))
-    };
-    owned.iter().flat_map(lanes).collect()
-}
-
-/// The group's offsets once `wishes` are decided, among other `places`.
-fn offsets_after(mut next: Places, wishes: &[Wish]) -> anyhow::Result<TopicPartitionList> {
-    next.extend(wishes.iter().map(|wish| ((wish.lane, wish.partition), wish.offset + 1)));
-    let mut offsets = TopicPartitionList::new();
-    for ((lane, partition), offset) in next {
-        let offset = Offset::Offset(offset);
-        offsets.add_partition_offset(CATALOG.lane(lane).name, partition, offset)?;
-    }
-    Ok(offsets)
 }
 
 /// How long the first command of each lane and partition has waited.
