@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use projections::{Error, Pool, Tables};
+use projections::{
+    Error, Pool, Tables,
+    version::{self, Version},
+};
 use schemas::{Codec, CodecError, Registry, Topic};
 use tokio::time::sleep;
 
@@ -42,11 +45,33 @@ pub async fn read_models(
     projections: &[&str],
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Pool, Tables)>> {
+    opened(config, projections, shutdown, async |_, tables| Ok(tables)).await
+}
+
+/// The read models and all versions of them, as [`read_models`].
+///
+/// # Errors
+/// As [`read_models`].
+pub async fn versions(
+    config: &Config,
+    projections: &[&str],
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<(Pool, Vec<Version>)>> {
+    opened(config, projections, shutdown, async |db, _| version::all(&db).await).await
+}
+
+async fn opened<T>(
+    config: &Config,
+    projections: &[&str],
+    shutdown: &Shutdown,
+    read: impl AsyncFn(Pool, Tables) -> Result<T, Error>,
+) -> anyhow::Result<Option<(Pool, T)>> {
     let connect = async || {
         let db = projections::connect(&config.mysql, config.mysql_connections).await?;
         let tables = Tables::active(&db).await?;
         tables.require(projections)?;
-        Ok((db, tables))
+        let read = read(db.clone(), tables).await?;
+        Ok((db, read))
     };
     let what = format!("MySQL at {}", place(&config.mysql));
     let may_pass = |error: &Error| error.may_pass() || matches!(error, Error::NotActive(_));

@@ -74,11 +74,11 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
 pub fn feed_sets(config: &Config, sets: &[Set], shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let required: Vec<&str> = sets.iter().flat_map(Set::required).collect();
-    let read_models = runtime.block_on(needed::read_models(config, &required, shutdown))?;
-    let Some((db, _)) = read_models else { return Ok(()) };
+    let read_models = runtime.block_on(needed::versions(config, &required, shutdown))?;
+    let Some(read_models) = read_models else { return Ok(()) };
     let codec = runtime.block_on(needed::codec(config, TOPICS, shutdown))?;
     let Some(codec) = codec else { return Ok(()) };
-    let around = surroundings(config, codec, db, &runtime, shutdown)?;
+    let around = surroundings(config, codec, read_models, &runtime, shutdown)?;
     thread::scope(|scope| {
         for (number, set) in sets.iter().enumerate() {
             let (thread, around) = (thread::Builder::new().name(format!("set-{number}")), &around);
@@ -91,13 +91,13 @@ pub fn feed_sets(config: &Config, sets: &[Set], shutdown: &Shutdown) -> anyhow::
 fn surroundings(
     config: &Config,
     codec: Codec,
-    db: Pool,
+    (db, versions): (Pool, Vec<Version>),
     runtime: &Runtime,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Surroundings> {
     let kafka = Kafka::of("projector", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
-    let (tell, versions) = watch::channel(runtime.block_on(version::all(&db))?);
+    let (tell, versions) = watch::channel(versions);
     runtime.spawn(look(db.clone(), tell));
     runtime.spawn(prune(db.clone(), versions.clone()));
     let runtime = runtime.handle().clone();
