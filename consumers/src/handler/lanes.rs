@@ -288,3 +288,32 @@ fn positions(owned: &Owned, lane: Lane) -> anyhow::Result<TopicPartitionList> {
     }
     Ok(from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_commands_rest_only_while_somebody_waits() {
+        let (mut share, begin) = (Share::new(25, 2000), Instant::now());
+        let after = |millis| begin + Duration::from_millis(millis);
+        assert_eq!((share.now(true, begin), share.now(false, begin)), (25, 2000));
+        share.took(25, Duration::from_millis(30), begin);
+        assert_eq!((share.now(true, after(239)), share.now(false, after(239))), (0, 2000));
+        assert_eq!(share.now(true, after(240)), 25);
+        share.took(25, Duration::from_secs(9), begin);
+        assert_eq!((share.now(true, after(499)), share.now(true, after(500))), (0, 12));
+    }
+
+    #[test]
+    fn a_share_shrinks_where_it_takes_long_and_grows_where_it_was_used_up() {
+        let (mut share, begin) = (Share::new(25, 2000), Instant::now());
+        let mut now_after = |bulk, millis| {
+            share.took(bulk, Duration::from_millis(millis), begin);
+            share.now(true, begin + LONGEST_REST)
+        };
+        assert_eq!([now_after(25, 61), now_after(12, 61), now_after(10, 61)], [12, LEAST, LEAST]);
+        assert_eq!([now_after(9, 1), now_after(10, 1), now_after(20, 1)], [10, 20, 25]);
+        assert_eq!(now_after(2000, 3000), 25, "one that nobody waited for says nothing");
+    }
+}
