@@ -44,6 +44,8 @@ pub(crate) struct Answer {
     pub(crate) due: Instant,
     /// How long after that it was answered.
     pub(crate) took: Duration,
+    /// How long of that a connection was waited for.
+    pub(crate) unsent: Duration,
     /// The status and the code where it was not 200.
     pub(crate) code: Option<String>,
 }
@@ -98,9 +100,10 @@ impl Template {
             }
             sleep_until(due.into()).await;
             let (path, request) = self.request();
+            let unsent = due.elapsed();
             stream.write_all(request.as_bytes()).await?;
             let code = answer(&mut stream, &mut buffer).await?;
-            answers.push(Answer { path, due, took: due.elapsed(), code });
+            answers.push(Answer { path, due, took: due.elapsed(), unsent, code });
         }
     }
 

@@ -34,6 +34,8 @@ struct Told {
     offered: Figures,
     accepted: Figures,
     flood: [Figures; 2],
+    /// The same from when they were sent.
+    answered: [Figures; 2],
     /// p50 and p99 of the quiet mall, each alone, beside ordinary load, in the flood, and after it.
     quiet: [[Figures; 4]; 2],
     recovered: Figures,
@@ -87,12 +89,17 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     let after = quiet.run(of_quiet).await?;
     told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
     let accepted = accepted(&flooded)?;
+    let mut answered = Latencies::new()?;
+    for answer in flooded.iter().filter(|answer| answer.code.is_none()) {
+        answered.add(answer.took.saturating_sub(answer.unsent))?;
+    }
     // Until the last was answered, which may be after the last was sent.
     let ends = flooded.iter().filter(|answer| answer.code.is_none());
     let end_of_all = ends.map(|answer| answer.due + answer.took).max().unwrap_or(end);
     told.accepted.add(float(accepted.count()) / (end_of_all - begin).as_secs_f64());
     for (at, share) in [0.5, 0.99].into_iter().enumerate() {
         told.flood[at].add(accepted.at(share));
+        told.answered[at].add(answered.at(share));
         for (phase, answers) in [&alone, &beside, &during, &after].into_iter().enumerate() {
             told.quiet[at][phase].add(self::accepted(answers)?.at(share));
         }
@@ -145,6 +152,8 @@ fn tell(told: &mut Told) {
     alone("accepted, 1/s", &told.accepted);
     alone("accepted, p50 ms", &told.flood[0]);
     alone("accepted, p99 ms", &told.flood[1]);
+    alone("from when it was sent, p50 ms", &told.answered[0]);
+    alone("from when it was sent, p99 ms", &told.answered[1]);
     for (code, counts) in &mut told.codes {
         counts.fill_up(REPEATS);
         alone(&format!("answered {code}"), counts);
