@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod feed;
+mod pace;
 mod progress;
 mod rest;
 mod set;

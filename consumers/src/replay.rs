@@ -24,6 +24,12 @@ const PROJECTION: Flag = Flag {
 };
 const VERSION: Flag = Flag { name: "version", value: Some("N"), meaning: "The version." };
 
+const THROTTLE: Flag = Flag {
+    name: "throttle",
+    value: Some("N"),
+    meaning: "Records in a second, at most, for each process that fills it; more than are written.",
+};
+
 /// What is further behind than so many seconds is not swapped in.
 const LATE: f64 = 10.0;
 
@@ -37,6 +43,7 @@ pub const START: Usage = Usage {
     settings: &["mysql_connections"],
     flags: &[
         PROJECTION,
+        THROTTLE,
         Flag {
             name: "follow",
             value: None,

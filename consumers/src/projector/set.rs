@@ -1,12 +1,15 @@
 //! What a worker of the projector is told to feed, and which versions that is at the moment.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use anyhow::{Context as _, ensure};
 use projections::{AnyProjection, Version, named};
 
 /// Projections that share a thread, a consumer group and each transaction.
-pub struct Set(Vec<Wanted>);
+pub struct Set {
+    wanted: Vec<Wanted>,
+    throttle: Option<NonZeroU32>,
+}
 
 /// A projection, and which versions of it.
 struct Wanted {
@@ -22,23 +25,33 @@ impl Set {
     /// # Errors
     /// For a name that is none.
     pub fn parse(names: &str) -> anyhow::Result<Self> {
-        names.split('+').map(|name| Wanted::parse(name.trim())).collect::<Result<_, _>>().map(Self)
+        let wanted = names.split('+').map(|name| Wanted::parse(name.trim()));
+        Ok(Self { wanted: wanted.collect::<Result<_, _>>()?, throttle: None })
     }
 
-    /// One version of one projection.
-    pub fn of(projection: &'static dyn AnyProjection, version: i32) -> Self {
-        Self(vec![Wanted { projection, version: Some(version) }])
+    /// One version of one projection, fed `throttle` records in a second, at most.
+    pub fn of(
+        projection: &'static dyn AnyProjection,
+        version: i32,
+        throttle: Option<NonZeroU32>,
+    ) -> Self {
+        Self { wanted: vec![Wanted { projection, version: Some(version) }], throttle }
+    }
+
+    /// How many records a worker may take in a second.
+    pub(super) fn throttle(&self) -> Option<NonZeroU32> {
+        self.throttle
     }
 
     /// The names of the projections of which it needs a version that can be read.
     pub(super) fn required(&self) -> impl Iterator<Item = &'static str> {
-        let open = self.0.iter().filter(|wanted| wanted.version.is_none());
+        let open = self.wanted.iter().filter(|wanted| wanted.version.is_none());
         open.map(|wanted| wanted.projection.name())
     }
 
     /// What is to be fed, of the versions that there are.
     pub(super) fn versions(&self, known: &[Version]) -> Vec<(&'static dyn AnyProjection, i32)> {
-        self.0.iter().flat_map(|wanted| wanted.versions(known)).collect()
+        self.wanted.iter().flat_map(|wanted| wanted.versions(known)).collect()
     }
 }
 
@@ -70,7 +83,7 @@ impl Wanted {
 /// Naming the projection.
 pub(super) fn each_once(sets: &[Set]) -> anyhow::Result<()> {
     let mut known = BTreeSet::new();
-    for Wanted { projection, version } in sets.iter().flat_map(|set| &set.0) {
+    for Wanted { projection, version } in sets.iter().flat_map(|set| &set.wanted) {
         let name = projection.name();
         let fresh = known.insert((name, *version));
         let alone = version.map_or(known.iter().filter(|(n, _)| *n == name).count() == 1, |_| {

@@ -15,6 +15,7 @@ use tokio::{runtime::Handle, time::timeout};
 use super::{
     Set, Surroundings,
     feed::{Batches, Feed},
+    pace::Pace,
     rest::Rest,
 };
 use crate::{
@@ -24,14 +25,7 @@ use crate::{
     telemetry::RETRIES,
 };
 
-/// Records taken in one poll, over all partitions.
-const MOST: usize = 2000;
-/// To what they shrink while MySQL does not take more in time.
-const LEAST: usize = 50;
 const WAIT: Duration = Duration::from_millis(100);
-/// The least time between two transactions, unless the batch was a full one: under load a few
-/// changes gather, and what a transaction costs is shared; after a rest the first is not delayed.
-const PACE: Duration = Duration::from_millis(50);
 /// How long MySQL may take over a batch; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How often everybody else is told how far it has come.
@@ -58,7 +52,7 @@ pub(super) fn run(
         feeds: engines.iter().map(|engine| Feed::new(engine, around.ends.clone())).collect(),
         topics,
         owned: vec![],
-        most: MOST,
+        pace: Pace::new(set.throttle()),
         failures: 0,
         again: None,
         told: Instant::now(),
@@ -89,7 +83,7 @@ struct Worker {
     feeds: Vec<Feed>,
     topics: Vec<Topic>,
     owned: Vec<i32>,
-    most: usize,
+    pace: Pace,
     failures: u32,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
@@ -105,7 +99,7 @@ impl Worker {
         if self.again.is_none() && self.feeds.iter().any(Feed::is_due) {
             self.attempt(Self::take)?;
         }
-        match self.reader.poll(self.most, WAIT) {
+        match self.reader.poll(self.pace.most, WAIT) {
             Ok(Polled::Assigned(partitions)) => {
                 self.own(partitions);
                 self.attempt(Self::take)?;
@@ -171,7 +165,7 @@ impl Worker {
             return Err(error);
         }
         self.feeds.iter_mut().for_each(Feed::forget_standing);
-        self.most = (self.most / 2).max(LEAST);
+        self.pace.shrink();
         self.reader.start(&BTreeMap::new())?;
         self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
         Ok(())
@@ -221,7 +215,7 @@ impl Worker {
         match self.as_one(&batches) {
             Ok(moved) => {
                 self.moved(moved);
-                self.most = (self.most * 2).min(MOST);
+                self.pace.grow();
             }
             Err(EngineError::Db(error)) if error.is_outage() => return Err(error.into()),
             // One of them cannot go on; which one shows when each is applied alone.
@@ -231,9 +225,7 @@ impl Worker {
         for (feed, appended) in self.feeds.iter().zip(appended) {
             feed.applied(&appended, began.elapsed());
         }
-        if records.len() < self.most {
-            self.shutdown.sleep(PACE.saturating_sub(began.elapsed()));
-        }
+        self.shutdown.sleep(self.pace.pause(records.len(), began.elapsed()));
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 
 use std::{
     io::{Write, stdout},
+    num::NonZeroU32,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use projections::{AnyProjection, Pool, Version, create, version};
 use tokio::runtime::Runtime;
 
@@ -29,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let shutdown = shutdown_signal()?;
     let projection = super::projection(given)?;
+    let throttle = given.value(super::THROTTLE.name).map(str::parse::<NonZeroU32>).transpose();
+    let throttle = throttle.context("--throttle: a number above 0")?;
     let (runtime, db, versions) = super::open(config)?;
     let number = next(projection, &versions);
     runtime.block_on(create(&db, projection, number))?;
@@ -37,7 +40,7 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     filling.begin()?;
     let (stop, stopping) = Shutdown::pair();
     thread::scope(|scope| {
-        let sets = [Set::of(projection, number)];
+        let sets = [Set::of(projection, number, throttle)];
         let feeding = scope.spawn(move || feed_sets(config, &sets, &stopping));
         let level = filling.watch(&shutdown, || feeding.is_finished());
         if matches!(level, Ok(true)) && given.has("follow") {

@@ -1,7 +1,7 @@
 //! A version of a read model is filled beside the one that is read, made the active one while others
 //! read and write, and dropped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use projections::{Tables, version};
@@ -10,6 +10,8 @@ use tests::{Client, Load, process, samples, wait::until_true};
 
 use crate::world::World;
 
+/// Records in a second: far below what can be done.
+const THROTTLE: u64 = 5_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the operator's tool; whether it ended well, and what it printed.
@@ -46,8 +48,16 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
     // Killed in the middle, it goes on where it was.
     let early = tokio::time::timeout(Duration::from_millis(300), replay(world, "start products"));
     ensure!(early.await.is_err(), "it was not killed");
-    let (ended, printed) = replay(world, "start products").await?;
+    let began = Instant::now();
+    let start = format!("start products --throttle {THROTTLE}");
+    let (ended, printed) = replay(world, &start).await?;
+    let took = began.elapsed().as_secs();
     let next = filled(&printed).context("no version")?;
+    // No more than every second offset is the marker of a transaction.
+    let offsets =
+        printed.rsplit_once(" offsets in").and_then(|(before, _)| before.rsplit_once(' '));
+    let offsets: u64 = offsets.context("no rate")?.1.parse()?;
+    ensure!(took + 1 >= offsets / 2 / THROTTLE, "{offsets} offsets in {took} s");
     let level = format!("products: version {next} is level with the log");
     ensure!(ended && printed.contains(&level), "{printed}");
 
