@@ -19,6 +19,8 @@ mod schemas;
 mod starts;
 mod topics;
 
+pub(crate) use topics::kept_for;
+
 /// What `jangbu topics apply` takes.
 pub const USAGE: Usage = Usage {
     about: "jangbu topics apply: makes topics, schemas and start offsets as this build needs them.",

@@ -15,9 +15,10 @@ use schemas::{CATALOG, Codec, Lane, OUTCOMES, Registry};
 use serde::Serialize;
 
 use crate::{
+    admin::kept_for,
     config::{Config, Given, Usage},
     faults,
-    log::Decoder,
+    log::{Decoder, Kafka},
     screen::{Align, Progress, table},
     shutdown::{Shutdown, shutdown_signal},
     standing::Observer,
@@ -73,6 +74,8 @@ struct Pass<'s> {
     decoder: Decoder,
     caller: Option<Caller>,
     stuck: Stuck,
+    /// For how many milliseconds decisions are kept, where that is known.
+    kept_for: Option<i64>,
     /// Where the events ended when everything was read; none where the pass began under load.
     rest: Option<Vec<i64>>,
     checks: Checks,
@@ -120,6 +123,8 @@ impl<'s> Pass<'s> {
         let codec = observer.runtime.block_on(Codec::load(registry, &topics));
         let codec = codec.context("schema registry")?;
         let decoder = Decoder::new(codec.into(), observer.runtime.handle().clone());
+        let kafka = Kafka::of("tool", &config.kafka);
+        let kept_for = observer.runtime.block_on(kept_for(&kafka, CATALOG.decisions.name))?;
         let mut checks = Checks::default();
         let stuck = unsettled::find(observer, shutdown, &mut checks)?;
         let mut is_stable = true;
@@ -140,6 +145,7 @@ impl<'s> Pass<'s> {
             decoder,
             caller,
             stuck,
+            kept_for,
             rest,
             checks,
             progress,

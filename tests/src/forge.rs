@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders},
@@ -119,6 +119,21 @@ impl Forger {
         offsets.add_partition_offset(topic, partition, offset)?;
         let done = admin.delete_records(&offsets, &AdminOptions::new()).await?;
         Ok(done.elements().iter().try_for_each(|element| element.error())?)
+    }
+
+    /// Tells the brokers for how long a topic's records are kept; its other settings are the
+    /// brokers' own until `jangbu topics apply`.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub async fn keep_for(&self, topic: &str, time: Duration) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let millis = time.as_millis().to_string();
+        let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.ms", &millis);
+        for altered in admin.alter_configs([&alter], &AdminOptions::new()).await? {
+            altered.map_err(|(_, code)| anyhow!("{topic} was not configured: {code}"))?;
+        }
+        Ok(())
     }
 
     fn config(&self) -> ClientConfig {

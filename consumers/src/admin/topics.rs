@@ -152,6 +152,19 @@ async fn describe(
     Ok(described.entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
 }
 
+/// For how many milliseconds at least a topic's records are there; none where they may go sooner,
+/// for their size.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(crate) async fn kept_for(kafka: &Kafka, topic: &str) -> anyhow::Result<Option<i64>> {
+    let settings = describe(&open(kafka)?, ResourceSpecifier::Topic(topic)).await?;
+    let number = |name: &str| settings.get(name)?.value.as_ref()?.parse::<i64>().ok();
+    let for_ever = |limit: i64| if limit < 0 { i64::MAX } else { limit };
+    let is_of_any_size = number("retention.bytes").is_some_and(|bytes| bytes < 0);
+    Ok(number("retention.ms").filter(|_| is_of_any_size).map(for_ever))
+}
+
 /// What is to be said of a broker that forgets too soon where a group stood.
 async fn forgets_groups(admin: &Admin, broker: i32) -> anyhow::Result<Option<String>> {
     let settings = describe(admin, ResourceSpecifier::Broker(broker)).await?;

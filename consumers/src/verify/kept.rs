@@ -14,6 +14,8 @@ use crate::{
 
 /// How far the clocks of two brokers may be apart.
 const SLACK_MS: i64 = 60_000;
+/// How far the clock of whoever checks may be apart from theirs.
+const OUR_SLACK_MS: i64 = 3_600_000;
 /// For how long a command that is sent again meets its first decision.
 const REPEATED_MS: i64 = 24 * 3_600_000;
 
@@ -30,7 +32,8 @@ impl Kept {
     /// Everything.
     pub(super) const ALL: Self = Self { lanes: [true; 2], decisions: Timestamp(0) };
 
-    /// What is left, by the first offsets: a topic that begins at 0 has lost nothing.
+    /// What is left, by the first offsets: a topic that begins at 0 has lost nothing. Decisions are
+    /// kept for so many milliseconds, as [`kept_for`](crate::admin::kept_for) says.
     ///
     /// # Errors
     /// When the brokers do not answer.
@@ -39,6 +42,7 @@ impl Kept {
         partition: i32,
         lanes: [Bounds; 2],
         decisions: Bounds,
+        kept_for: Option<i64>,
     ) -> anyhow::Result<Self> {
         let lanes = lanes.map(|lane| lane.next == 0);
         if decisions.next == 0 {
@@ -46,8 +50,8 @@ impl Kept {
         }
         let (topic, deadline) = (CATALOG.decisions.name, Instant::now() + ANSWER);
         let first = log.tail.first(topic, partition, decisions, deadline)?;
-        let since = first.map_or(i64::MAX, |first| first.0.saturating_add(SLACK_MS));
-        Ok(Self { lanes, decisions: Timestamp(since) })
+        let now = Timestamp(chrono::Utc::now().timestamp_millis());
+        Ok(Self { lanes, decisions: since(first, kept_for, now) })
     }
 
     /// Whether a command of which nothing is found may have been decided all the same, by what is
@@ -57,5 +61,36 @@ impl Kept {
         let is_lost =
             self.decisions.0 > 0 && fate.appended.0 < self.decisions.0.saturating_add(again);
         is_lost && fate.decisions + fate.events == 0
+    }
+}
+
+/// Since when all decisions are there, by the time of the first. The brokers let none go that is
+/// younger than they keep it, so one that is gone before its time is missed.
+fn since(first: Option<Timestamp>, kept_for: Option<i64>, now: Timestamp) -> Timestamp {
+    let first = first.map_or(i64::MAX, |first| first.0.saturating_add(SLACK_MS));
+    let in_time = kept_for
+        .map_or(i64::MAX, |kept| now.0.saturating_sub(kept).saturating_add(OUR_SLACK_MS).max(0));
+    Timestamp(first.min(in_time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_that_are_gone_before_their_time_are_missed() {
+        let now = Timestamp(30 * 24 * 3_600_000);
+        let (week, young) = (7 * 24 * 3_600_000, Timestamp(now.0 - 60_000));
+        let in_time = Timestamp(now.0 - week + OUR_SLACK_MS);
+        assert_eq!(since(None, Some(week), now), in_time);
+        assert_eq!(since(Some(young), Some(week), now), in_time);
+        // As many as were to be kept, or more.
+        let old = Timestamp(now.0 - week);
+        assert_eq!(since(Some(old), Some(week), now), Timestamp(old.0 + SLACK_MS));
+        // Where they may go at any time, nothing is known but the first.
+        assert_eq!(since(Some(young), None, now), Timestamp(now.0));
+        assert_eq!(since(None, None, now), Timestamp(i64::MAX));
+        // For ever.
+        assert_eq!(since(None, Some(i64::MAX), now), Timestamp(0));
     }
 }

@@ -54,7 +54,8 @@ impl Stretch {
             (Lane::Interactive, decided[0].unwrap_or(0), bounds(Lane::Interactive)?),
             (Lane::Bulk, decided[1].unwrap_or(0), bounds(Lane::Bulk)?),
         ];
-        let kept = Kept::of(log, partition, lanes.map(|(.., commands)| commands), decisions)?;
+        let commands = lanes.map(|(.., commands)| commands);
+        let kept = Kept::of(log, partition, commands, decisions, pass.kept_for)?;
         let order = Order::new(accepted, kept.lanes == [true; 2]);
         Ok(Self { partition, decisions, events, lanes, order, kept })
     }

@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = schemas::topic::PARTITIONS;
 
 /// The numbers of the rules that do not hold, and what is printed.
-fn broken(world: &World, flags: &[&str]) -> Result<(Vec<u64>, String)> {
+pub(crate) fn broken(world: &World, flags: &[&str]) -> Result<(Vec<u64>, String)> {
     let (_, printed) = world.fleet.jangbu(&[&["verify", "--json"], flags].concat())?;
     let mut values = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
     let report = values.next().context("nothing printed")?.with_context(|| printed.clone())?;

@@ -1,7 +1,9 @@
 //! That `jangbu verify` misses nothing of what the log has let go: each topic drops what is old at
 //! a time of its own, so a command may outlive its decision, and the other way round.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use schemas::{CATALOG, partition_of};
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-use crate::{verify::finds_nothing, world::World};
+use crate::{broken::broken, verify::finds_nothing, world::World};
 
 /// Where this is tried: nothing that is newer by less than a minute is missed there afterwards.
 pub(crate) const PARTITION: i32 = 0;
@@ -42,7 +44,7 @@ fn last(forger: &Forger, topic: &str, id: &str) -> Result<Forged> {
     found.into_iter().next_back().with_context(|| format!("{topic} has nothing of {id}"))
 }
 
-pub(crate) async fn decisions_without_events_are_not_missed(world: &mut World) -> Result<()> {
+pub(crate) async fn decisions_are_missed_until_their_time_is_over(world: &mut World) -> Result<()> {
     let (client, forger) = (&world.client, forger(world)?);
     let (id, _) = product(client, |at| at == PARTITION, &samples::vacuum()).await?;
     for _ in 0..2 {
@@ -53,9 +55,20 @@ pub(crate) async fn decisions_without_events_are_not_missed(world: &mut World) -
     let decisions = CATALOG.decisions.name;
     let second = last(&forger, decisions, &id)?.offset;
     forger.expire(decisions, PARTITION, second).await?;
+    // They are kept for a week, so the first is missed, until an hour is all that they are kept.
+    let (found, printed) = broken(world, &[])?;
+    ensure!(found.contains(&1), "{printed}");
+    forger.keep_for(decisions, Duration::from_secs(3600)).await?;
     finds_nothing(world).await?;
     // Now there is none left that would say since when.
     forger.expire(decisions, PARTITION, -1).await?;
+    finds_nothing(world).await?;
+    // A command goes with its decision, and so nobody misses it when a week is a week again.
+    for lane in [CATALOG.commands, CATALOG.bulk] {
+        forger.expire(lane.name, PARTITION, -1).await?;
+    }
+    let (status, printed) = world.fleet.jangbu(&["topics", "apply", "--yes"])?;
+    ensure!(status.success() && printed.contains("retention.ms"), "{printed}");
     finds_nothing(world).await
 }
 

@@ -180,7 +180,7 @@ fn of_the_whole() -> Vec<Trial> {
 /// that only let the log forget.
 fn of_what_is_broken() -> Vec<Trial> {
     vec![
-        trial!(on_servers expired::decisions_without_events_are_not_missed),
+        trial!(on_servers expired::decisions_are_missed_until_their_time_is_over),
         trial!(on_servers expired::commands_of_one_lane_are_not_missed),
         trial!(on_servers broken::a_changed_state_is_found),
         trial!(on_servers broken::a_changed_row_is_found),
