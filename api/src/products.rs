@@ -2,13 +2,10 @@
 
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use domain::{
-    ProductId,
+    ProductId, Timestamp,
     product::{Command, RegisterProduct, UpsertProduct},
 };
-use projections::{
-    history::{self, HistoryRow},
-    products::{self, ProductRow},
-};
+use projections::products::{self, ProductEvent, ProductRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     admission::Arrived,
     app::Shared,
-    auth::{Caller, Visitor},
+    auth::{Caller, Role, Visitor},
     body::Checked,
     freshness::{Lagging, Wanted, live, live_in},
     headers::{Call, CommandHeaders},
@@ -122,6 +119,16 @@ async fn upsert(
     submit(&app, entry, Ask { caller, call, headers, aggregate, wish }).await
 }
 
+/// Which state of a product.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Moment {
+    /// As it was then, by the times at which its changes were decided. Not for a storefront.
+    #[param(value_type = Option<String>, format = DateTime, example = "2026-01-31T09:00:00Z")]
+    as_of: Option<Timestamp>,
+}
+
 /// Show a product
 ///
 /// A storefront finds what is on sale, and nothing else.
@@ -130,7 +137,7 @@ async fn upsert(
     path = "/products/{id}",
     operation_id = "show_product",
     tag = "products",
-    params(InMall, OfProduct, ReadHeaders, CallHeaders),
+    params(InMall, OfProduct, Moment, ReadHeaders, CallHeaders),
     responses(
         (status = 200, description = "The product.", body = ProductRow, headers(
             ("ETag" = String, description = "Its version, for `If-Match`."),
@@ -143,13 +150,24 @@ async fn by_id(
     State(app): State<Shared>,
     visitor: Visitor,
     Path((_, id)): Path<(String, ProductId)>,
+    Query(query): Query<Moment>,
     wanted: Wanted,
 ) -> Result<impl IntoResponse, ApiError> {
-    let tables = live_in(&app, visitor.reads(), wanted).await?;
-    let product = products::by_id(&app.db, &tables, &visitor.mall, id).await?;
-    let seen = visitor.seen(&app, &tables, product.into_iter().collect()).await?;
-    let product = seen.into_iter().next().ok_or(ApiError::NotFound("product"))?;
-    let lag = app.lags.of_product(PRODUCTS, id);
+    let (product, shown_by) = match query.as_of {
+        None => {
+            let tables = live_in(&app, visitor.reads(), wanted).await?;
+            let product = products::by_id(&app.db, &tables, &visitor.mall, id).await?;
+            let seen = visitor.seen(&app, &tables, product.into_iter().collect()).await?;
+            (seen.into_iter().next(), PRODUCTS)
+        }
+        Some(at) if visitor.role == Role::Merchant => {
+            let tables = live(&app, HISTORY, wanted).await?;
+            (products::as_of(&app.db, &tables, &visitor.mall, id, at).await?, HISTORY)
+        }
+        Some(_) => return Err(ApiError::StorefrontKey),
+    };
+    let product = product.ok_or(ApiError::NotFound("product"))?;
+    let lag = app.lags.of_product(shown_by, id);
     Ok(Lagging(lag, ([(header::ETAG, etag(product.version))], Json(product))))
 }
 
@@ -170,14 +188,15 @@ struct HistoryQuery {
 #[derive(Serialize, ToSchema)]
 struct HistoryPage {
     /// The events.
-    items: Vec<HistoryRow>,
+    items: Vec<ProductEvent>,
     /// Where the next page begins; null on the last one.
     next: Option<i64>,
 }
 
 /// Tell a product's history
 ///
-/// Every event of the product, oldest first: who asked for what, and when it was decided.
+/// Every event of the product, oldest first: who asked for what, when it was decided, and which
+/// fields it changed.
 #[utoipa::path(
     get,
     path = "/products/{id}/history",
@@ -204,7 +223,7 @@ async fn history_of(
         return Err(ApiError::InvalidCursor);
     }
     let tables = live(&app, HISTORY, wanted).await?;
-    let page = history::page(&app.db, &tables, &caller.mall, id.0, after, limit).await?;
+    let page = products::events(&app.db, &tables, &caller.mall, id, after, limit).await?;
     if after == 0 && page.items.is_empty() {
         return Err(ApiError::NotFound("product"));
     }

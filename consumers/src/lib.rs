@@ -10,6 +10,7 @@ pub mod import;
 pub mod indexer;
 pub mod log;
 pub mod needed;
+pub mod past;
 pub mod projector;
 pub mod records;
 pub mod replay;

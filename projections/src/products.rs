@@ -18,11 +18,13 @@ use crate::{
 
 mod cursor;
 mod listing;
+mod past;
 mod row;
 
 pub use cursor::{Cursor, CursorError};
 pub(crate) use listing::count_of_brand;
 pub use listing::{Filter, page};
+pub use past::{FieldChange, ProductEvent, as_of, changes, events};
 pub use row::{ProductRow, SkuRow};
 
 /// The kind of aggregate whose events it folds.

@@ -16,7 +16,7 @@ pub use codec::{Codec, CodecError, Frame, full_name};
 pub use message::{
     CommandMessage, DecisionMessage, EventMessage, HeaderError, HeaderSource, Headers, Origin,
 };
-pub use record::{Decision, Outcome, Records, Verdict, event_id};
+pub use record::{Decision, Outcome, Records, Verdict, event_id, from_json};
 pub use registry::{Registry, RegistryError};
 pub use topic::{CATALOG, Context, DEAD_LETTERS, Lane, OUTCOMES, TOPICS, Topic, partition_of};
 pub use trace::Traceparent;

@@ -79,6 +79,27 @@ impl RecordReader for Frame<'_> {
     }
 }
 
+struct FromJson<'j>(&'j serde_json::Value);
+
+impl RecordReader for FromJson<'_> {
+    type Error = serde_json::Error;
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(self.0)
+    }
+}
+
+/// The record that [`Records::to_json`] gave this content; `None` where its name is none of the set.
+///
+/// # Errors
+/// When the content is not that of such a record.
+pub fn from_json<T: RecordEnum>(
+    name: &str,
+    content: &serde_json::Value,
+) -> Result<Option<T>, serde_json::Error> {
+    T::read(name, &FromJson(content)).transpose()
+}
+
 /// What was concluded of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -8,7 +8,7 @@ use std::{
 use consumers::{
     admin,
     config::{Config, Given, Usage},
-    dead_letters, generate, import, records, replay, status, telemetry, verify,
+    dead_letters, generate, import, past, records, replay, status, telemetry, verify,
 };
 
 struct Command {
@@ -44,6 +44,11 @@ const fn versions(words: &'static [&'static str], usage: &'static Usage, run: Sy
     Command { words, usage, operand: Some("projection"), run: Run::System(run) }
 }
 
+/// A command about one product.
+const fn product(words: &'static [&'static str], usage: &'static Usage, run: System) -> Command {
+    Command { words, usage, operand: Some("product"), run: Run::System(run) }
+}
+
 const COMMANDS: &[Command] = &[
     of(&["topics", "apply"], &admin::USAGE, |config, given| wait(admin::run(config, given))),
     of(&["migrate"], &admin::migrate::USAGE, |config, given| {
@@ -52,6 +57,8 @@ const COMMANDS: &[Command] = &[
     of(&["status"], &status::USAGE, status::run),
     of(&["tail"], &records::USAGE, records::run),
     of(&["verify"], &verify::USAGE, verify::run),
+    product(&["at"], &past::AT, past::at),
+    product(&["diff"], &past::DIFF, past::diff),
     versions(&["replay", "start"], &replay::START, replay::start),
     of(&["replay", "status"], &replay::STATUS, replay::status),
     versions(&["replay", "swap"], &replay::SWAP, replay::swap),

@@ -29,6 +29,7 @@ mod kills;
 mod once;
 mod outages;
 mod overload;
+mod past;
 mod replay;
 mod restore;
 mod search;
@@ -126,6 +127,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers catalog::a_partner_is_suspended_and_reinstated),
         trial!(on_servers catalog::the_category_tree_stays_a_tree),
         trial!(on_servers catalog::a_feed_sent_again_adds_nothing),
+        trial!(on_servers past::a_product_is_shown_as_it_was),
         trial!(on_servers catalog::what_was_registered_a_moment_ago_can_be_named),
         trial!(on_servers catalog::a_command_without_fields_needs_no_body),
         trial!(on_servers catalog::a_partners_product_is_sold_once_approved),
