@@ -5,7 +5,10 @@ use domain::{
     ProductId, Timestamp,
     product::{Command, RegisterProduct, UpsertProduct},
 };
-use projections::products::{self, ProductEvent, ProductRow};
+use projections::{
+    history,
+    products::{self, ProductEvent, ProductRow},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -124,7 +127,8 @@ async fn upsert(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Moment {
-    /// As it was then, by the times at which its changes were decided. Not for a storefront.
+    /// As it was then, in UTC. An event counts by the time at which it was decided, and none behind
+    /// one that was decided later. Not for a storefront.
     #[param(value_type = Option<String>, format = DateTime, example = "2026-01-31T09:00:00Z")]
     as_of: Option<Timestamp>,
 }
@@ -182,7 +186,12 @@ struct HistoryQuery {
     /// Where to go on: the `next` of the page before, a version.
     #[param(minimum = 0)]
     after: Option<i64>,
+    /// Whether to tell which fields each event changed, of at most 20 events.
+    changes: Option<bool>,
 }
+
+/// Most events whose changes are told at once: each may name the whole list of SKUs.
+const MOST_CHANGES: u32 = 20;
 
 /// Some of what happened to a product, oldest first.
 #[derive(Serialize, ToSchema)]
@@ -195,8 +204,8 @@ struct HistoryPage {
 
 /// Tell a product's history
 ///
-/// Every event of the product, oldest first: who asked for what, when it was decided, and which
-/// fields it changed.
+/// Every event of the product, oldest first: who asked for what, when it was decided and, where that
+/// is asked for, which fields it changed.
 #[utoipa::path(
     get,
     path = "/products/{id}/history",
@@ -223,10 +232,16 @@ async fn history_of(
         return Err(ApiError::InvalidCursor);
     }
     let tables = live(&app, HISTORY, wanted).await?;
-    let page = products::events(&app.db, &tables, &caller.mall, id, after, limit).await?;
+    let tells_changes = query.changes.unwrap_or_default();
+    let limit = if tells_changes { limit.min(MOST_CHANGES) } else { limit };
+    let page = history::page(&app.db, &tables, &caller.mall, id.0, after, limit).await?;
     if after == 0 && page.items.is_empty() {
         return Err(ApiError::NotFound("product"));
     }
+    let page = match tells_changes {
+        true => products::with_changes(&app.db, &tables, page).await?,
+        false => page.into(),
+    };
     let page = HistoryPage { items: page.items, next: page.next };
     Ok(Lagging(app.lags.of_product(HISTORY, id), Json(page)))
 }

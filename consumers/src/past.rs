@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use domain::{MallId, ProductId, Timestamp};
 use projections::products::{self, ProductRow};
 use tokio::runtime::Runtime;
@@ -15,11 +15,13 @@ use crate::{
 
 const PRODUCT: Flag =
     Flag { name: "product", value: Some("ID"), meaning: "The product; or as a word." };
-const MALL: Flag = Flag { name: "mall", value: Some("NAME"), meaning: "The mall that sells it." };
+const MALL: Flag = Flag { name: "mall", value: Some("MALL"), meaning: "The mall that sells it." };
+
+const NONE: &str = "there was no such product in this mall";
 
 /// What `jangbu at` takes.
 pub const AT: Usage = Usage {
-    about: "jangbu at PRODUCT --mall NAME --time TIME: a product as it was then, as JSON.\n\n\
+    about: "jangbu at PRODUCT --mall MALL --time TIME: a product as it was then, as JSON.\n\n\
             By the times at which its events were decided, as far as the history is filled.",
     settings: &[],
     flags: &[
@@ -31,13 +33,13 @@ pub const AT: Usage = Usage {
 
 /// What `jangbu diff` takes.
 pub const DIFF: Usage = Usage {
-    about: "jangbu diff PRODUCT --mall NAME --from TIME: which of its fields have changed since.",
+    about: "jangbu diff PRODUCT --mall MALL --since TIME: which of its fields have changed since.",
     settings: &[],
     flags: &[
         PRODUCT,
         MALL,
-        Flag { name: "from", value: Some("TIME"), meaning: "Such as 2026-01-31T09:00:00Z." },
-        Flag { name: "to", value: Some("TIME"), meaning: "Until then, and not until now." },
+        Flag { name: "since", value: Some("TIME"), meaning: "Such as 2026-01-31T09:00:00Z." },
+        Flag { name: "until", value: Some("TIME"), meaning: "Until then, and not until now." },
     ],
 };
 
@@ -48,7 +50,7 @@ pub const DIFF: Usage = Usage {
 pub fn at(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let [product] = states(config, given, [time(given, "time")?.context("--time TIME")?])?;
     let Some(product) = product else {
-        writeln!(stdout(), "there was no such product in this mall")?;
+        writeln!(stdout(), "{NONE}")?;
         return Ok(false);
     };
     writeln!(stdout(), "{}", serde_json::to_string_pretty(&product)?)?;
@@ -60,9 +62,14 @@ pub fn at(config: &Config, given: &Given) -> anyhow::Result<bool> {
 /// # Errors
 /// When MySQL does not answer.
 pub fn diff(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    let from = time(given, "from")?.context("--from TIME")?;
-    let to = time(given, "to")?.unwrap_or(Timestamp(i64::MAX));
-    let [before, after] = states(config, given, [from, to])?;
+    let since = time(given, "since")?.context("--since TIME")?;
+    let until = time(given, "until")?.unwrap_or(Timestamp(i64::MAX));
+    ensure!(since <= until, "--until is before --since");
+    let [before, after] = states(config, given, [since, until])?;
+    if after.is_none() {
+        writeln!(stdout(), "{NONE}")?;
+        return Ok(false);
+    }
     let changes = products::changes(before.as_ref(), after.as_ref());
     let head = [("FIELD", Align::Left), ("FROM", Align::Left), ("TO", Align::Left)];
     let row = |change: &products::FieldChange| {

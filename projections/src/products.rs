@@ -24,7 +24,7 @@ mod row;
 pub use cursor::{Cursor, CursorError};
 pub(crate) use listing::count_of_brand;
 pub use listing::{Filter, page};
-pub use past::{FieldChange, ProductEvent, as_of, changes, events};
+pub use past::{FieldChange, ProductEvent, as_of, changes, with_changes};
 pub use row::{ProductRow, SkuRow};
 
 /// The kind of aggregate whose events it folds.

@@ -153,7 +153,7 @@ async fn describe(
 }
 
 /// For how many milliseconds at least a topic's records are there; none where they may go sooner,
-/// for their size.
+/// for their size or for a newer one of their key.
 ///
 /// # Errors
 /// When the brokers do not answer.
@@ -162,7 +162,9 @@ pub(crate) async fn kept_for(kafka: &Kafka, topic: &str) -> anyhow::Result<Optio
     let number = |name: &str| settings.get(name)?.value.as_ref()?.parse::<i64>().ok();
     let for_ever = |limit: i64| if limit < 0 { i64::MAX } else { limit };
     let is_of_any_size = number("retention.bytes").is_some_and(|bytes| bytes < 0);
-    Ok(number("retention.ms").filter(|_| is_of_any_size).map(for_ever))
+    let policy = settings.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
+    let goes_by_time = is_of_any_size && policy == Some("delete");
+    Ok(number("retention.ms").filter(|_| goes_by_time).map(for_ever))
 }
 
 /// What is to be said of a broker that forgets too soon where a group stood.

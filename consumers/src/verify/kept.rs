@@ -65,7 +65,8 @@ impl Kept {
 }
 
 /// Since when all decisions are there, by the time of the first. The brokers let none go that is
-/// younger than they keep it, so one that is gone before its time is missed.
+/// younger than they keep it, so one that is gone before its time is missed. Where that time was
+/// made longer, one may be missed that went when it was shorter.
 fn since(first: Option<Timestamp>, kept_for: Option<i64>, now: Timestamp) -> Timestamp {
     let first = first.map_or(i64::MAX, |first| first.0.saturating_add(SLACK_MS));
     let in_time = kept_for

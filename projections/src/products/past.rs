@@ -16,8 +16,8 @@ use crate::{
     table::Tables,
 };
 
-/// Events read at a time.
-const PIECE: u32 = 500;
+/// Events read at a time; one may be as large as a record.
+const PIECE: u32 = 50;
 /// What changes with every event, and so says nothing of one.
 const WITH_EACH: [&str; 2] = ["version", "updated_at"];
 
@@ -27,8 +27,10 @@ pub struct ProductEvent {
     /// The event.
     #[serde(flatten)]
     pub event: HistoryRow,
-    /// The fields of the product that it changed; all that had a value, for the first event.
-    pub changes: Vec<FieldChange>,
+    /// The fields of the product that it changed, but for version and time; for the first event all
+    /// that have a value. Not told unless asked for, nor where this build cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<FieldChange>>,
 }
 
 /// A field of a product before and after an event.
@@ -37,10 +39,8 @@ pub struct FieldChange {
     /// Its name in the product.
     pub field: String,
     /// What it was; null where it was nothing.
-    #[schema(value_type = Object)]
     pub from: Value,
     /// What it became.
-    #[schema(value_type = Object)]
     pub to: Value,
 }
 
@@ -61,29 +61,38 @@ pub async fn as_of(
     fold(db, tables, mall, id, |event| event.at <= at).await
 }
 
-/// At most `limit` events of the product `id` of `mall`, oldest first, beginning after the one with
-/// the version `after`, and what each changed; the cursor is a version, too.
+/// Tells what each event of a page of the history of a product changed; all events before the page
+/// are read for it.
 ///
 /// # Errors
-/// [`Error`] when the server refuses or does not answer, or an event cannot be read.
-pub async fn events(
+/// [`Error`] when the server refuses or does not answer.
+pub async fn with_changes(
     db: &Pool,
     tables: &Tables,
-    mall: &MallId,
-    id: ProductId,
-    after: i64,
-    limit: u32,
+    page: Page<HistoryRow, i64>,
 ) -> Result<Page<ProductEvent, i64>, Error> {
-    let mut product = fold(db, tables, mall, id, |event| event.version <= after).await?;
-    let Page { items, next } = history::page(db, tables, mall, id.0, after, limit).await?;
-    let mut told = Vec::with_capacity(items.len());
-    for event in items {
-        let before = product.clone();
-        product = step(product, &event)?;
-        let changes = changes(before.as_ref(), product.as_ref());
-        told.push(ProductEvent { event, changes });
+    let Some(first) = page.items.first() else { return Ok(Page::from(page)) };
+    let (mall, id, begin) = (&first.mall, ProductId(first.aggregate_id), first.version);
+    let before = match fold(db, tables, mall, id, |event| event.version < begin).await {
+        // The events are told all the same.
+        Err(Error::Corrupt { .. }) => return Ok(Page::from(page)),
+        before => before?,
+    };
+    let mut told = Page::<ProductEvent, _>::from(page);
+    let mut product = before;
+    for item in &mut told.items {
+        let Ok(next) = step(product.clone(), &item.event) else { break };
+        item.changes = Some(changes(product.as_ref(), next.as_ref()));
+        product = next;
     }
-    Ok(Page { items: told, next })
+    Ok(told)
+}
+
+impl From<Page<HistoryRow, i64>> for Page<ProductEvent, i64> {
+    fn from(Page { items, next }: Page<HistoryRow, i64>) -> Self {
+        let told = |event| ProductEvent { event, changes: None };
+        Self { items: items.into_iter().map(told).collect(), next }
+    }
 }
 
 /// The product as the first events made it, as far as they are asked for.
@@ -110,11 +119,12 @@ async fn fold(
     }
 }
 
-/// Takes an event in; the history of another kind of aggregate makes no product.
+/// Takes an event in; the history of another kind of aggregate makes no product, nor does an event
+/// that this build does not know.
 fn step(product: Option<ProductRow>, event: &HistoryRow) -> Result<Option<ProductRow>, Error> {
     let fact = fact(event)?;
     let is_of_product = fact.event_head().is_some_and(|head| head.kind == PRODUCT);
-    if !is_of_product {
+    if !is_of_product || product.is_none() && matches!(fact, Fact::NewerEvent { .. }) {
         return Ok(product);
     }
     row::apply(product, &fact).map(Some).map_err(|fault| Error::corrupt("data", fault))
@@ -132,8 +142,10 @@ fn fact(event: &HistoryRow) -> Result<Fact, Error> {
         trace: Traceparent::start(event.correlation_id),
     };
     let (version, time) = (event.version, event.at);
-    let body = from_json::<Event>(&event.kind, &event.data);
-    Ok(match body.map_err(|why| Error::corrupt("data", why))? {
+    // An earlier build left out what it did not know.
+    let is_told = !event.data.is_null();
+    let body = is_told.then(|| from_json::<Event>(&event.kind, &event.data)).transpose();
+    Ok(match body.map_err(|why| Error::corrupt("data", why))?.flatten() {
         Some(body) => Fact::Event(EventMessage { origin, version, time, observed_at: None, body }),
         None => Fact::NewerEvent {
             record: event.kind.clone(),
@@ -213,6 +225,17 @@ mod tests {
         let changed = changes(first.as_ref(), second.as_ref());
         assert_eq!(changed.len(), 1, "{changed:?}");
         assert_eq!((&*changed[0].field, &changed[0].to["minor"]), ("list_price", &json!(9)));
+    }
+
+    #[test]
+    fn what_this_build_cannot_read_is_stepped_over() {
+        let facts = vec![event(1, 1, 11, registered("lamp")), event(1, 2, 12, repriced(9))];
+        let mut rows = told(facts);
+        let first = step(None, &rows[0]).unwrap();
+        rows[1].data = Value::Null;
+        let second = step(first.clone(), &rows[1]).unwrap().unwrap();
+        assert_eq!((second.version, second.list_price), (2, first.unwrap().list_price));
+        assert_eq!(step(None, &rows[1]).unwrap(), None);
     }
 
     #[test]

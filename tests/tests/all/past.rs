@@ -11,7 +11,7 @@ pub(crate) async fn a_product_is_shown_as_it_was(world: &mut World) -> Result<()
     let (id, _) = client.register(&samples::vacuum()).await?;
     let repriced = client.post(&format!("/products/{id}/reprice"), &samples::reprice(77_000));
     let token = repriced.send().await?.expect(200)?.header("consistency-token")?;
-    let told = client.see(&format!("/products/{id}/history"), &token).await?;
+    let told = client.see(&format!("/products/{id}/history?changes=true"), &token).await?;
     let time = |version: usize| told.text(&format!("/items/{}/at", version - 1));
     let (first, second) = (time(1)?, time(2)?);
     ensure!(first < second, "{told:?}");
@@ -22,7 +22,7 @@ pub(crate) async fn a_product_is_shown_as_it_was(world: &mut World) -> Result<()
     ensure!(price != 77_000 && before.number("/version")? == 1, "{before:?}");
     ensure!(before.header("etag")? == "\"1\"", "{before:?}");
     let after = client.get(&path(&second)).send().await?.expect(200)?;
-    let now = client.get(&format!("/products/{id}")).send().await?.expect(200)?;
+    let now = client.see(&format!("/products/{id}"), &token).await?;
     ensure!(after.body == now.body, "{after:?} is not {now:?}");
     client.get(&path("2001-01-01T00:00:00Z")).send().await?.expect(404)?;
     client.get(&path("yesterday")).send().await?.expect(400)?;
@@ -41,14 +41,24 @@ pub(crate) async fn a_product_is_shown_as_it_was(world: &mut World) -> Result<()
     let of_second = told.body["items"][1]["changes"].as_array().context("no changes")?;
     ensure!(of_second.len() == 1, "{told:?}");
 
+    let rest = client.get(&format!("/products/{id}/history?changes=true&after=1")).send().await?;
+    ensure!(rest.body["items"] == json!([told.body["items"][1]]), "{rest:?}");
+    let plain = client.get(&format!("/products/{id}/history")).send().await?.expect(200)?;
+    ensure!(plain.body["items"][1].get("changes").is_none(), "{plain:?}");
+    let other = client.with("other", "other-key");
+    other.get(&path(&second)).send().await?.expect(404)?;
+
     let asked = ["--mall", "demo"];
     let (_, printed) =
         world.fleet.jangbu(&[&["at", &id, "--time", &first], &asked[..]].concat())?;
     let shown: Value = serde_json::from_str(&printed)?;
     ensure!(shown == before.body, "{printed}");
     let (_, printed) =
-        world.fleet.jangbu(&[&["diff", &id, "--from", &first], &asked[..]].concat())?;
+        world.fleet.jangbu(&[&["diff", &id, "--since", &first], &asked[..]].concat())?;
     ensure!(printed.contains("list_price") && printed.contains("77000"), "{printed}");
     ensure!(printed.lines().count() == 2, "{printed}");
+    let of_another = ["diff", &id, "--since", &first, "--mall", "other"];
+    let (status, printed) = world.fleet.jangbu(&of_another)?;
+    ensure!(!status.success() && printed.contains("no such product"), "{printed}");
     Ok(())
 }
