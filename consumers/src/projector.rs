@@ -25,12 +25,14 @@ use crate::{
 };
 
 mod feed;
+mod filler;
 mod pace;
 mod progress;
 mod rest;
 mod set;
 mod worker;
 
+pub use filler::fill;
 pub use set::Set;
 
 /// What any projection may read.

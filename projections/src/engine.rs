@@ -14,8 +14,10 @@ use crate::{
     table::TableName,
 };
 
+mod filling;
 mod refusal;
 
+pub use filling::{Filled, Filling};
 pub use refusal::{EngineError, Refused, Stop};
 
 /// Feeds one version of one projection.
@@ -170,6 +172,13 @@ impl Engine {
         Ok(moved.into_iter().flatten().collect())
     }
 
+    /// Pauses before another attempt: spread, so that the same two do not meet again.
+    async fn pause(&self, attempt: u32, partitions: u32, error: &Error) {
+        self.count_retry(error);
+        let pause = (5 << attempt) + 3 * u64::from(u32::min(partitions, 7));
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+
     fn count_retry(&self, error: &Error) {
         let reason = if error.number() == Some(DEADLOCK) { "deadlock" } else { "lock_wait" };
         tracing::debug!(projection = self.projection.name(), reason, "trying the batch again");
@@ -194,11 +203,8 @@ pub async fn apply_as_one(parts: &[Part<'_>]) -> Result<Vec<Moved>, EngineError>
         match once(&first.engine.db, parts, &moved).await {
             Ok(()) => return Ok(moved),
             Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
-                first.engine.count_retry(&error);
-                // Spread, so that the same two do not meet again.
-                let spread = first.shares.iter().map(|share| share.partition.unsigned_abs()).sum();
-                let pause = (5 << attempt) + 3 * u64::from(u32::min(spread, 7));
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+                let of = first.shares.iter().map(|share| share.partition.unsigned_abs()).sum();
+                first.engine.pause(attempt, of, &error).await;
                 attempt += 1;
             }
             Err(error) => return Err(error),

@@ -95,6 +95,11 @@ impl Logged {
         }
     }
 
+    /// Whether it is the first event of its aggregate.
+    pub(crate) fn is_first(&self) -> bool {
+        self.fact.event_head().is_some_and(|head| head.version == 1)
+    }
+
     /// As [`Self::aggregate`], and `None` for the events of other kinds of aggregates.
     pub(crate) fn aggregate_of(&self, kind: &str) -> Result<Option<Uuid>, Fault> {
         let aggregate = self.aggregate()?;

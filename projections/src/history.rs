@@ -1,6 +1,6 @@
 //! What happened to each aggregate, event by event.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use domain::{CommandId, MallId, Timestamp};
 use schemas::{CATALOG, Records, Topic};
@@ -49,7 +49,7 @@ pub struct HistoryRow {
 }
 
 /// The end of an aggregate's history, and what is to be added to it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tail {
     version: i64,
     added: Vec<HistoryRow>,
@@ -93,6 +93,14 @@ impl Projection for History {
         tail.version = head.version;
         tail.added.push(happened(head, logged));
         Ok(tail)
+    }
+
+    fn begins(logged: &Logged) -> bool {
+        logged.is_first()
+    }
+
+    fn written(tail: Arc<Tail>) -> Arc<Tail> {
+        Arc::new(Tail { version: tail.version, added: vec![] })
     }
 
     fn read(row: &MySqlRow) -> Result<(Uuid, Tail), Error> {

@@ -14,6 +14,7 @@ mod fact;
 #[cfg(test)]
 mod given;
 pub mod history;
+mod memory;
 mod page;
 mod pool;
 pub mod products;
@@ -26,7 +27,8 @@ pub mod version;
 
 pub use checkpoint::{Checkpoint, Consumed};
 pub use engine::{
-    Batch, Engine, EngineError, Extent, Moved, Part, Refused, Share, Stop, apply_as_one,
+    Batch, Engine, EngineError, Extent, Filled, Filling, Moved, Part, Refused, Share, Stop,
+    apply_as_one,
 };
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};

@@ -88,6 +88,10 @@ impl Projection for Products {
         row::apply(row, &logged.fact)
     }
 
+    fn begins(logged: &Logged) -> bool {
+        logged.is_first()
+    }
+
     fn read(row: &MySqlRow) -> Result<(Uuid, ProductRow), Error> {
         read(row).map(|row| (row.id.0, row))
     }

@@ -1,6 +1,6 @@
 //! What a projection is: a pure fold, and a table to keep it in.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use schemas::Topic;
 use sqlx::{
@@ -11,15 +11,23 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    command_status::CommandStatus, directory::Directory, error::Error, fact::Logged,
-    history::History, products::Products, snapshot::Snapshot, store, table::TableName,
+    command_status::CommandStatus,
+    directory::Directory,
+    error::Error,
+    fact::Logged,
+    history::History,
+    memory::{Known, Memory},
+    products::Products,
+    snapshot::Snapshot,
+    store,
+    table::TableName,
 };
 
 /// A fold over some topics, kept in one table. Each state has one key, and every record belongs to
 /// at most one key. States are never removed: what disappears for a reader is marked so.
 pub trait Projection: Send + Sync + 'static {
     /// What is folded for one key.
-    type State: Send + Sync;
+    type State: Clone + Send + Sync;
     /// A row of the table.
     type Row: Sync;
 
@@ -51,6 +59,16 @@ pub trait Projection: Send + Sync + 'static {
     /// # Errors
     /// [`Fault`] when the record cannot follow; the partition then stops.
     fn apply(state: Option<Self::State>, logged: &Logged) -> Result<Self::State, Fault>;
+
+    /// Whether the record is the first of its key, so that nothing can be kept of it yet.
+    fn begins(_logged: &Logged) -> bool {
+        false
+    }
+
+    /// What is to be known of a state once its rows are written.
+    fn written(state: Arc<Self::State>) -> Arc<Self::State> {
+        state
+    }
 
     /// Reads what [`Self::LOAD`] selected.
     ///
@@ -116,7 +134,7 @@ pub fn named(name: &str) -> Option<&'static dyn AnyProjection> {
 }
 
 /// A future of one engine step.
-type Step<'a> = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send + 'a>>;
+pub(crate) type Step<'a, E = Failed> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
 
 /// Why a batch was not applied.
 #[derive(Debug)]
@@ -137,6 +155,8 @@ pub trait AnyProjection: Send + Sync {
     fn table(&self) -> &'static str;
     /// What tells apart tables that look different or whose rows were folded otherwise.
     fn shape(&self) -> String;
+    /// A memory for the states of one partition; `whole` where nothing of it is in the table.
+    fn memory(&self, whole: bool) -> Box<dyn Memory>;
     /// Loads the states that `records` touch, folds, and writes what came out.
     fn apply_all<'a>(
         &'a self,
@@ -159,6 +179,9 @@ impl<P: Projection> AnyProjection for P {
     fn shape(&self) -> String {
         domain::id::derive(&["shape", P::CREATE, P::FORMAT]).to_string()
     }
+    fn memory(&self, whole: bool) -> Box<dyn Memory> {
+        Box::new(Known::<P>::new(whole))
+    }
     fn apply_all<'a>(
         &'a self,
         transaction: &'a mut MySqlConnection,
@@ -169,7 +192,9 @@ impl<P: Projection> AnyProjection for P {
             let touched = touched::<P>(records)?;
             let states = store::load::<P>(transaction, table, touched).await.map_err(Failed::Db)?;
             let states = fold::<P>(states, records.iter().copied())?;
-            store::store::<P>(transaction, table, &states).await.map_err(Failed::Db)
+            store::store::<P>(transaction, table, states.values().flatten())
+                .await
+                .map_err(Failed::Db)
         })
     }
 }

@@ -57,7 +57,7 @@ pub struct Loaded {
 }
 
 /// The key and the state: a row of the table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Row {
     aggregate: Uuid,
     stored: Stored,
@@ -111,6 +111,10 @@ impl Projection for Snapshot {
             _ => {}
         }
         Ok(row)
+    }
+
+    fn begins(logged: &Logged) -> bool {
+        logged.is_first()
     }
 
     fn read(row: &MySqlRow) -> Result<(Uuid, Row), Error> {

@@ -49,13 +49,36 @@ pub(crate) async fn select(
     Ok(query.fetch_all(db).await?)
 }
 
-/// Writes the rows of `states` in the order of their keys.
+/// Writes the rows of `states` in the order of their keys, over those that are there.
 pub(crate) async fn store<P: Projection>(
     transaction: &mut MySqlConnection,
     table: &TableName,
-    states: &States<P>,
+    states: impl IntoIterator<Item = &P::State>,
 ) -> Result<(), Error> {
-    let rows: Vec<&P::Row> = states.values().flatten().flat_map(P::rows).collect();
+    write::<P>(transaction, table, P::STORE, states).await
+}
+
+/// As [`store`], where none of the rows may be there: one that is there is an error.
+pub(crate) async fn insert<P: Projection>(
+    transaction: &mut MySqlConnection,
+    table: &TableName,
+    states: impl IntoIterator<Item = &P::State>,
+) -> Result<(), Error> {
+    write::<P>(transaction, table, insertion(P::STORE), states).await
+}
+
+/// The part of a statement that does not say what becomes of a row that is there.
+fn insertion(store: &'static str) -> &'static str {
+    store.split_once(" AS new ON DUPLICATE KEY").map_or(store, |(insertion, _)| insertion)
+}
+
+async fn write<P: Projection>(
+    transaction: &mut MySqlConnection,
+    table: &TableName,
+    template: &'static str,
+    states: impl IntoIterator<Item = &P::State>,
+) -> Result<(), Error> {
+    let rows: Vec<&P::Row> = states.into_iter().flat_map(P::rows).collect();
     let mut rest = rows.as_slice();
     while !rest.is_empty() {
         let (now, later) = rest.split_at(next_size::<P>(rest));
@@ -63,7 +86,7 @@ pub(crate) async fn store<P: Projection>(
         for row in now {
             P::write(row, &mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        let statement = table.statement(P::STORE, P::WIDTH, now.len());
+        let statement = table.statement(template, P::WIDTH, now.len());
         sqlx::query_with(statement, arguments).execute(&mut *transaction).await?;
         rest = later;
     }

@@ -12,6 +12,10 @@ use crate::{
     table::TableName,
 };
 
+mod keys;
+
+pub use keys::build_keys;
+
 /// A version of a projection, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
@@ -99,6 +103,28 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
 /// [`Error::OtherShape`] when it exists and looks otherwise than this build writes it; [`Error`]
 /// when the server refuses or the version is none.
 pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    make(db, projection, version).await.map(drop)
+}
+
+/// As [`create`], but a table that is made has no secondary keys: [`build_keys`] is to be called
+/// before anybody reads it.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_bare(
+    db: &Pool,
+    projection: &dyn AnyProjection,
+    version: i32,
+) -> Result<(), Error> {
+    if make(db, projection, version).await? {
+        let table = TableName::of(projection.name(), version)?;
+        keys::leave_out(db, projection, &table).await?;
+    }
+    Ok(())
+}
+
+/// Makes the table, and tells whether it was not there.
+async fn make(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<bool, Error> {
     let (table, shape) = (TableName::of(projection.name(), version)?, projection.shape());
     let exists = "SELECT EXISTS (SELECT 1 FROM information_schema.tables \
                   WHERE table_schema = DATABASE() AND table_name = ?)";
@@ -117,7 +143,7 @@ pub async fn create(db: &Pool, projection: &dyn AnyProjection, version: i32) -> 
         return Err(Error::OtherShape(table.to_string()));
     }
     sqlx::query(table.statement(projection.table(), 0, 0)).execute(db).await?;
-    Ok(())
+    Ok(!exists)
 }
 
 /// Notes that a version is level with the log, or that it is no longer. The active one stays as it

@@ -29,6 +29,11 @@ impl Pace {
         Self { throttle, limit, most: limit }
     }
 
+    /// Whether a rate was asked for.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.throttle.is_some()
+    }
+
     /// After a batch that was too much.
     pub(super) fn shrink(&mut self) {
         self.most = (self.most / 2).max(LEAST).min(self.limit);

@@ -27,7 +27,7 @@ use crate::{
 
 const WAIT: Duration = Duration::from_millis(100);
 /// How long MySQL may take over a batch; well below `max.poll.interval.ms`.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// How often everybody else is told how far it has come.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Failures in a row after which the consumer itself is made anew.
@@ -281,7 +281,7 @@ impl Worker {
 }
 
 /// The partition of each topic as the broker has it now.
-fn extents(
+pub(super) fn extents(
     reader: &Reader,
     topics: &[Topic],
     ids: &BTreeMap<&str, String>,
@@ -296,7 +296,7 @@ fn extents(
 }
 
 /// Waits for the engine, within bounds: who polls too late loses the partitions.
-fn answered<T>(
+pub(super) fn answered<T>(
     runtime: &Handle,
     step: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {

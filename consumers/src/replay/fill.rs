@@ -8,12 +8,12 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use projections::{AnyProjection, Pool, Version, create, version};
+use projections::{AnyProjection, Pool, Version, version};
 use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Given},
-    projector::{Set, feed_sets},
+    projector::{Set, feed_sets, fill},
     screen::Progress,
     shutdown::{Shutdown, shutdown_signal},
     standing::{self, Log, Places},
@@ -34,24 +34,29 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let throttle = throttle.context("--throttle: a number above 0")?;
     let (runtime, db, versions) = super::open(config)?;
     let number = next(projection, &versions);
-    runtime.block_on(create(&db, projection, number))?;
+    runtime.block_on(version::create_bare(&db, projection, number))?;
     writeln!(stdout(), "{}: filling version {number}", projection.name())?;
     let filling = Filling { runtime, db, log: Log::of(config)?, projection, number };
-    filling.begin()?;
+    let is_read = filling.begin()?;
+    let sets = [Set::of(projection, number, throttle)];
     let (stop, stopping) = Shutdown::pair();
-    thread::scope(|scope| {
-        let sets = [Set::of(projection, number, throttle)];
-        let feeding = scope.spawn(move || feed_sets(config, &sets, &stopping));
-        let level = filling.watch(&shutdown, || feeding.is_finished());
-        if matches!(level, Ok(true)) && given.has("follow") {
-            while !shutdown.requested() && !feeding.is_finished() {
-                shutdown.sleep(LOOK);
+    let level = thread::scope(|scope| {
+        let feeding = scope.spawn(|| {
+            // Who reads it expects each change soon, and others may feed it too.
+            if is_read {
+                return feed_sets(config, &sets, &stopping);
             }
-        }
+            fill(config, projection, number, throttle, &stopping)
+        });
+        let level = filling.finish(&shutdown, || feeding.is_finished());
         stop.stop();
         feeding.join().map_err(|_| anyhow!("the feeding panicked"))??;
         level
-    })
+    })?;
+    if level && given.has("follow") {
+        feed_sets(config, &sets, &shutdown)?;
+    }
+    Ok(level)
 }
 
 /// The version that was begun beside the active one, or another.
@@ -73,23 +78,55 @@ struct Filling {
 
 impl Filling {
     /// Notes that it is not level, where nobody has fed it for long: then nobody begins to rely on
-    /// it before it is.
-    fn begin(&self) -> anyhow::Result<()> {
+    /// it before it is. Whether somebody may rely on it.
+    fn begin(&self) -> anyhow::Result<bool> {
         let reader = standing::version_of(&self.db, self.projection, self.number);
         let standing = self.log.standing(&self.runtime.block_on(reader)?)?;
         if standing.owners.is_empty() && standing.seconds() > LEVEL.as_secs_f64() {
             let note = version::set_ready(&self.db, self.projection, self.number, false);
             self.runtime.block_on(note)?;
         }
-        Ok(())
+        let versions = self.runtime.block_on(version::all(&self.db))?;
+        let name = self.projection.name();
+        let mut versions = versions.iter().filter(|known| known.projection == name);
+        Ok(versions.any(|known| known.version == self.number && known.ready))
     }
 
-    /// Shows how far it is, until it is level and noted to be so.
-    fn watch(&self, shutdown: &Shutdown, has_ended: impl Fn() -> bool) -> anyhow::Result<bool> {
+    /// Waits until it is level, builds its keys, and notes that it may be read once it is level
+    /// again; whether it came to that.
+    fn finish(&self, shutdown: &Shutdown, has_ended: impl Fn() -> bool) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        let first = sum(&self.applied()?);
+        if !self.watch(first, shutdown, &has_ended)? {
+            return Ok(false);
+        }
+        let filled = self.rate(sum(&self.applied()?) - first, began);
+        let began = Instant::now();
+        let keys = version::build_keys(&self.db, self.projection, self.number);
+        let keys = self.runtime.block_on(keys)?;
+        if keys > 0 {
+            let seconds = began.elapsed().as_secs_f64();
+            writeln!(stdout(), "{}: {keys} keys built in {seconds:.1} s", self.projection.name())?;
+            if !self.watch(sum(&self.applied()?), shutdown, &has_ended)? {
+                return Ok(false);
+            }
+        }
+        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number, true))?;
+        let (name, number) = (self.projection.name(), self.number);
+        writeln!(stdout(), "{name}: version {number} is level with the log: {filled}")?;
+        Ok(true)
+    }
+
+    /// Shows how far it is, until it is level.
+    fn watch(
+        &self,
+        first: i64,
+        shutdown: &Shutdown,
+        has_ended: impl Fn() -> bool,
+    ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let (mut ends, mut seen) = (self.ends()?, Instant::now());
         let mut applied = self.applied()?;
-        let first = sum(&applied);
         let mut progress = Progress::begin((sum(&ends) - first).unsigned_abs())?;
         loop {
             if shutdown.requested() || has_ended() {
@@ -109,10 +146,6 @@ impl Filling {
             progress.pass(passed, || self.rate(sum(&applied) - first, began));
         }
         progress.end();
-        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number, true))?;
-        let (name, number) = (self.projection.name(), self.number);
-        let rate = self.rate(sum(&applied) - first, began);
-        writeln!(stdout(), "{name}: version {number} is level with the log: {rate}")?;
         Ok(true)
     }
 

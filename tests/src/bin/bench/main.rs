@@ -5,12 +5,15 @@
 mod append;
 mod backlog;
 mod commands;
+mod events;
 mod failover;
 mod figures;
 mod imports;
+mod inserts;
 mod open_loop;
 mod overload;
 mod raw;
+mod rebuild;
 mod rows;
 mod searchable;
 mod steady;
@@ -20,8 +23,17 @@ use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 8] =
-    ["commands", "steady", "searchable", "failover", "imports", "overload", "backlog", "rows"];
+const CASES: [&str; 9] = [
+    "commands",
+    "steady",
+    "searchable",
+    "failover",
+    "imports",
+    "overload",
+    "backlog",
+    "rows",
+    "rebuild",
+];
 /// How often each case is measured; the median counts.
 const REPEATS: usize = 3;
 
@@ -70,6 +82,9 @@ async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
     }
     if is_wanted("rows") {
         rows::measure(stack, &mut fleet).await?;
+    }
+    if is_wanted("rebuild") {
+        rebuild::measure(stack, &mut fleet).await?;
     }
     fleet.stop().await
 }
