@@ -13,8 +13,11 @@ use crate::{
     standing::{self, Log},
 };
 
+mod compare;
 mod fill;
 
+pub use compare::{COMPARE, compare};
+pub(crate) use compare::{beside, told};
 pub use fill::start;
 
 const PROJECTION: Flag = Flag {

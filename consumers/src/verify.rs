@@ -38,6 +38,7 @@ mod stores;
 mod tests;
 mod told;
 mod unsettled;
+mod versions;
 
 use asked::Caller;
 use checks::Checks;
@@ -163,6 +164,9 @@ impl<'s> Pass<'s> {
         }
         stores::checkpoints(self.observer, &self.scope.partitions(), &mut self.checks)?;
         told::compare(self, shutdown)?;
+        if self.scope.is_whole() {
+            versions::compare(self, shutdown)?;
+        }
         if self.rest.is_some() && self.scope.is_whole() {
             stores::count(self)?;
         }

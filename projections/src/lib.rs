@@ -15,6 +15,7 @@ mod fact;
 mod given;
 pub mod history;
 mod memory;
+mod moment;
 mod page;
 mod pool;
 pub mod products;

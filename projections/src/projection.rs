@@ -48,6 +48,10 @@ pub trait Projection: Send + Sync + 'static {
     /// [`Self::CREATE`] with the columns: builds that differ in either fill versions of their own.
     const FORMAT: &'static str = "1";
 
+    /// The rows, as a condition, in which two versions are equal once they have applied the same;
+    /// not those that are about to be deleted.
+    const COMPARED: &'static str = "TRUE";
+
     /// The key that a record belongs to; `None` where the projection has no use for it.
     ///
     /// # Errors
@@ -153,6 +157,8 @@ pub trait AnyProjection: Send + Sync {
     fn topics(&self) -> &'static [Topic];
     /// [`Projection::CREATE`].
     fn table(&self) -> &'static str;
+    /// [`Projection::COMPARED`].
+    fn compared(&self) -> &'static str;
     /// What tells apart tables that look different or whose rows were folded otherwise.
     fn shape(&self) -> String;
     /// A memory for the states of one partition; `whole` where nothing of it is in the table.
@@ -175,6 +181,9 @@ impl<P: Projection> AnyProjection for P {
     }
     fn table(&self) -> &'static str {
         P::CREATE
+    }
+    fn compared(&self) -> &'static str {
+        P::COMPARED
     }
     fn shape(&self) -> String {
         domain::id::derive(&["shape", P::CREATE, P::FORMAT]).to_string()

@@ -12,8 +12,10 @@ use crate::{
     table::TableName,
 };
 
+mod compare;
 mod keys;
 
+pub use compare::{Comparison, Difference, Page};
 pub use keys::build_keys;
 
 /// A version of a projection, as it is kept.

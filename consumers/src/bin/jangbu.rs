@@ -61,6 +61,7 @@ const COMMANDS: &[Command] = &[
     product(&["diff"], &past::DIFF, past::diff),
     versions(&["replay", "start"], &replay::START, replay::start),
     of(&["replay", "status"], &replay::STATUS, replay::status),
+    versions(&["replay", "compare"], &replay::COMPARE, replay::compare),
     versions(&["replay", "swap"], &replay::SWAP, replay::swap),
     versions(&["replay", "drop"], &replay::DROP, replay::drop_version),
     of(&["dead-letters", "list"], &dead_letters::LIST, dead_letters::list),

@@ -132,7 +132,8 @@ impl Filler {
             Polled::Records(records) => {
                 faults::point("projector.after_poll");
                 self.fold(&records)?;
-                self.write(ENOUGH)?;
+                // Who is to go gently writes little at a time.
+                self.write(if self.pace.is_throttled() { 0 } else { ENOUGH })?;
                 if self.pace.is_throttled() {
                     self.shutdown.sleep(self.pace.pause(records.len(), began.elapsed()));
                 }

@@ -26,6 +26,8 @@ pub enum Rule {
     Rows,
     /// 11
     Documents,
+    /// 12
+    Generations,
     /// 13
     NoOpenTransaction,
     /// 14
@@ -34,7 +36,7 @@ pub enum Rule {
     Fenced,
 }
 
-const RULES: [(Rule, u8, &str); 12] = [
+const RULES: [(Rule, u8, &str); 13] = [
     (Rule::OneDecision, 1, "every accepted command has exactly one decision"),
     (Rule::RejectionLeavesNoEvent, 2, "a decision without events left none"),
     (Rule::Resolved, 3, "a retry meets the first decision, and callers were told it"),
@@ -44,6 +46,7 @@ const RULES: [(Rule, u8, &str); 12] = [
     (Rule::Snapshot, 9, "snapshot at v = fold of 1..v"),
     (Rule::Rows, 10, "MySQL row = fold, and its checkpoint = what is applied"),
     (Rule::Documents, 11, "search document = MySQL rows, of product and brand"),
+    (Rule::Generations, 12, "versions of a projection are equal at equal checkpoints"),
     (Rule::NoOpenTransaction, 13, "no transaction stays open"),
     (Rule::ReadYourWrites, 14, "what a checkpoint has passed is seen"),
     (Rule::Fenced, 15, "decided in command order, and only what was accepted"),
@@ -69,6 +72,7 @@ What is looked at
   10  rows of products, directory, command status and history: the fold; each checkpoint: of this
       log, not beyond its end, and not behind a row
   11  each product's document: the rows of product and brand
+  12  each version that projectors keep level: the rows of the one that is read
   13  events, decisions, dead letters and the handler's offsets: what is open is settled within
       15 s, longer than a transaction may take
   14  each row, state and document: as new as the checkpoint that lets a reader with a token pass.

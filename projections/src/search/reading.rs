@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{BrandId, MallId, ProductId};
 use schemas::CATALOG;
-use sqlx::{Executor, MySql, pool::PoolConnection};
 use uuid::Uuid;
 
 use super::{Document, Reached, Versioned};
@@ -12,6 +11,7 @@ use crate::{
     Page, Pool, Projection, Tables, checkpoint,
     directory::{self, Directory, EntryKind},
     error::Error,
+    moment::Moment,
     products::{self, Cursor, Filter, ProductRow, Products},
 };
 
@@ -132,42 +132,4 @@ pub async fn brand_names(
 fn least(one: &BTreeMap<i32, i64>, other: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
     let both = one.iter().filter_map(|(at, next)| Some((*at, *next.min(other.get(at)?))));
     both.collect()
-}
-
-/// A read-only transaction on one moment of the database. Unless it is ended, its connection is
-/// closed and not given back: sqlx cannot tell whether a transaction that was being begun when its
-/// future was dropped is open, and the next user of the connection would read the past.
-struct Moment {
-    connection: PoolConnection<MySql>,
-    ended: bool,
-}
-
-impl Moment {
-    async fn begin(db: &Pool) -> Result<Self, Error> {
-        let mut moment = Self { connection: db.acquire().await?, ended: false };
-        // Only at this level is there a snapshot; the pool's own level is READ COMMITTED.
-        let level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-        moment.connection.execute(level).await?;
-        let start = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-        moment.connection.execute(start).await?;
-        Ok(moment)
-    }
-
-    fn connection(&mut self) -> &mut sqlx::MySqlConnection {
-        &mut self.connection
-    }
-
-    async fn end(mut self) -> Result<(), Error> {
-        self.connection.execute("COMMIT").await?;
-        self.ended = true;
-        Ok(())
-    }
-}
-
-impl Drop for Moment {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.connection.close_on_drop();
-        }
-    }
 }

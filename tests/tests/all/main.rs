@@ -173,6 +173,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers verify::nothing_is_found_where_a_quiet_shop_wakes),
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers replay::a_version_is_filled_swapped_and_dropped),
+        trial!(on_servers replay::a_rebuild_killed_ten_times_goes_on),
         trial!(on_servers upgrade::two_builds_work_side_by_side),
         trial!(on_servers foreign::strangers_decode_every_event),
     ]

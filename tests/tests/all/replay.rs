@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use projections::{Tables, version};
 use sqlx::AssertSqlSafe;
-use tests::{Client, Load, process, samples, wait::until_true};
+use tests::{Client, Load, process, samples};
 
 use crate::world::World;
 
@@ -45,9 +45,6 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
     let mut load = Load::start(&client, 6, 3);
     load.until_decided(200, PATIENCE).await?;
 
-    // Killed in the middle, it goes on where it was.
-    let early = tokio::time::timeout(Duration::from_millis(300), replay(world, "start products"));
-    ensure!(early.await.is_err(), "it was not killed");
     let began = Instant::now();
     let start = format!("start products --throttle {THROTTLE}");
     let (ended, printed) = replay(world, &start).await?;
@@ -82,15 +79,9 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
     }
     load.finish().await?.check(&client).await?;
     world.fleet.verify(&[]).await?;
-    let differing = format!(
-        "SELECT COUNT(*) FROM products_v1 a LEFT JOIN products_v{next} b ON a.id = b.id \
-         AND a.version = b.version AND a.name = b.name WHERE b.id IS NULL"
-    );
-    until_true("the two are equal", PATIENCE, async || {
-        let differing = sqlx::query_scalar::<_, i64>(AssertSqlSafe(differing.clone()));
-        Ok(differing.fetch_one(&db).await? == 0)
-    })
-    .await?;
+    let (equal, printed) =
+        replay(world, &format!("compare products --version 1 --with {next}")).await?;
+    ensure!(equal && printed.contains(" rows, 0 different"), "{printed}");
 
     let drop = async |of: i32| replay(world, &format!("drop products --version {of}")).await;
     let (dropped, refused) = drop(next).await?;
@@ -103,4 +94,65 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
     let (id, token) = client.register(&samples::vacuum()).await?;
     client.see(&format!("/products/{id}"), &token).await?;
     world.fleet.verify(&[]).await
+}
+
+/// Where a rebuild dies, at which passage.
+const KILLS: [&str; 10] = [
+    "projector.after_poll:2",
+    "projector.after_poll:5",
+    "projector.before_mysql_commit:1",
+    "projector.before_mysql_commit:2",
+    "projector.before_mysql_commit:5",
+    "projector.before_mysql_commit:9",
+    "projector.after_mysql_commit:1",
+    "projector.after_mysql_commit:2",
+    "projector.after_mysql_commit:4",
+    "projector.after_mysql_commit:7",
+];
+/// Records in a second while it is killed.
+const SLOWLY: u32 = 500;
+
+pub(crate) async fn a_rebuild_killed_ten_times_goes_on(world: &mut World) -> Result<()> {
+    let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 2).await?;
+    let mut load = Load::start(&world.client, 8, 1);
+    load.until_decided(1_500, PATIENCE).await?;
+    let start = format!("replay start products --throttle {SLOWLY}");
+    let words: Vec<&str> = start.split_whitespace().collect();
+    let applied = async || -> Result<i64> {
+        let text = "SELECT CAST(COALESCE(SUM(offsets->>'$.\"catalog.events\".next'), 0) AS SIGNED) \
+                    FROM checkpoints WHERE projection = 'products' AND version = \
+                    (SELECT MAX(version) FROM checkpoints WHERE projection = 'products')";
+        Ok(sqlx::query_scalar(text).fetch_one(&db).await?)
+    };
+    let mut seen = vec![];
+    for point in KILLS {
+        let mut settings = world.fleet.settings().clone();
+        settings.insert("JANGBU_FAULT".to_owned(), format!("{point}:kill"));
+        let (status, printed) = process::run_beside("jangbu", &words, &settings).await?;
+        ensure!(!status.success() && status.code().is_none(), "{point}: {status} {printed}");
+        seen.push(applied().await?);
+    }
+    ensure!(seen.is_sorted() && seen.first() < seen.last(), "it began anew: {seen:?}");
+    load.finish().await?.check(&world.client).await?;
+    let (ended, printed) = replay(world, "start products").await?;
+    let next = filled(&printed).context("no version")?;
+    ensure!(ended, "{printed}");
+    let compare = format!("compare products --version {next}");
+    let (equal, printed) = replay(world, &compare).await?;
+    ensure!(equal && printed.contains(" rows, 0 different"), "{printed}");
+
+    // What is not equal is found, and named.
+    let vandal = |set: &str| {
+        let text = format!("UPDATE products_v{next} SET {set} ORDER BY id LIMIT 1");
+        sqlx::query(AssertSqlSafe(text)).execute(&db)
+    };
+    vandal("version = version + 1, displayed = NOT displayed").await?;
+    let (equal, printed) = replay(world, &compare).await?;
+    ensure!(!equal && printed.contains(": displayed, version\n"), "{printed}");
+    let (status, printed) = world.fleet.jangbu(&["verify", "--wait", "30"])?;
+    ensure!(!status.success() && printed.contains("broken 12: products"), "{printed}");
+    vandal("version = version - 1, displayed = NOT displayed").await?;
+    world.fleet.verify(&[]).await?;
+    ensure!(replay(world, &format!("drop products --version {next}")).await?.0);
+    Ok(())
 }
