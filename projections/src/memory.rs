@@ -114,6 +114,28 @@ impl<P: Projection> Known<P> {
         let state = Some(Arc::new(state));
         self.states.insert(key, Entry { state, bytes, is_stored, is_changed: true });
     }
+
+    fn taken(&mut self) -> Taken<P> {
+        let mut keys = std::mem::take(&mut self.changed);
+        keys.sort_unstable();
+        let mut taken = Taken::<P> { new: vec![], stored: vec![] };
+        for key in keys {
+            let Some(entry) = self.states.get_mut(&key) else { continue };
+            let Some(state) = entry.state.take() else { continue };
+            let written = P::written(Arc::clone(&state));
+            if !Arc::ptr_eq(&written, &state) {
+                self.bytes -= entry.bytes;
+                entry.bytes = size::<P>(&written);
+                self.bytes += entry.bytes;
+            }
+            entry.state = Some(written);
+            let list = if entry.is_stored { &mut taken.stored } else { &mut taken.new };
+            list.push(state);
+            (entry.is_stored, entry.is_changed) = (true, false);
+        }
+        self.changed_bytes = 0;
+        taken
+    }
 }
 
 /// About how many bytes a state takes.
@@ -162,25 +184,7 @@ impl<P: Projection> Memory for Known<P> {
     }
 
     fn take(&mut self) -> Box<dyn Changes> {
-        let mut keys = std::mem::take(&mut self.changed);
-        keys.sort_unstable();
-        let mut taken = Taken::<P> { new: vec![], stored: vec![] };
-        for key in keys {
-            let Some(entry) = self.states.get_mut(&key) else { continue };
-            let Some(state) = entry.state.take() else { continue };
-            let written = P::written(Arc::clone(&state));
-            if !Arc::ptr_eq(&written, &state) {
-                self.bytes -= entry.bytes;
-                entry.bytes = size::<P>(&written);
-                self.bytes += entry.bytes;
-            }
-            entry.state = Some(written);
-            let list = if entry.is_stored { &mut taken.stored } else { &mut taken.new };
-            list.push(state);
-            (entry.is_stored, entry.is_changed) = (true, false);
-        }
-        self.changed_bytes = 0;
-        Box::new(taken)
+        Box::new(self.taken())
     }
 
     fn forget(&mut self) {
@@ -209,5 +213,72 @@ impl<P: Projection> Changes for Taken<P> {
             store::insert::<P>(transaction, table, new.iter().map(Arc::as_ref)).await?;
             store::store::<P>(transaction, table, stored.iter().map(Arc::as_ref)).await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        given::{event, id, logged, registered, repriced},
+        history::History,
+        products::Products,
+    };
+
+    fn fold<P: Projection>(known: &mut Known<P>, records: &[Logged]) {
+        known.fold(&records.iter().collect::<Vec<_>>()).unwrap();
+    }
+
+    fn two_products() -> Vec<Logged> {
+        logged(vec![
+            event(2, 1, 1, registered("둘")),
+            event(1, 1, 2, registered("하나")),
+            event(2, 2, 3, repriced(7)),
+        ])
+    }
+
+    #[test]
+    fn what_many_records_change_is_written_once_and_in_order() {
+        let mut known = Known::<Products>::new(true);
+        fold(&mut known, &two_products());
+        assert!(known.changed() > 0 && known.changed() == known.size());
+        let taken = known.taken();
+        let rows: Vec<_> = taken.new.iter().map(|row| (row.id.0, row.version)).collect();
+        assert_eq!((rows, taken.stored.len()), (vec![(id(1), 1), (id(2), 2)], 0));
+        assert_eq!(known.changed(), 0);
+        fold(&mut known, &logged(vec![event(1, 2, 4, repriced(8))]));
+        let taken = known.taken();
+        assert_eq!((taken.new.len(), taken.stored.len()), (0, 1), "the row is there by now");
+    }
+
+    #[test]
+    fn only_what_was_forgotten_is_read_again() {
+        let later = logged(vec![event(1, 2, 4, repriced(8)), event(3, 1, 5, registered("셋"))]);
+        let later: Vec<_> = later.iter().collect();
+        let mut known = Known::<Products>::new(true);
+        fold(&mut known, &two_products());
+        known.forget();
+        assert!(!known.needs(&later), "what is not written is not forgotten");
+        assert_eq!(known.size(), known.changed());
+        let _ = known.taken();
+        assert!(!known.needs(&later));
+        known.forget();
+        assert_eq!(known.size(), 0);
+        assert_eq!(known.missing(&later), [id(1)], "the log begins the other one here");
+    }
+
+    #[test]
+    fn an_event_is_added_once() {
+        let mut known = Known::<History>::new(true);
+        fold(&mut known, &two_products());
+        assert_eq!(
+            known.taken().new.iter().map(|tail| History::rows(tail).len()).sum::<usize>(),
+            3
+        );
+        fold(&mut known, &logged(vec![event(1, 2, 4, repriced(8))]));
+        let taken = known.taken();
+        assert_eq!(taken.stored.iter().map(|tail| History::rows(tail).len()).sum::<usize>(), 1);
+        known.forget();
+        assert_eq!((known.size(), known.changed()), (0, 0));
     }
 }

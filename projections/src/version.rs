@@ -94,6 +94,8 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
         let first = "INSERT INTO active (set_name, version) VALUES (?, 1) \
                      ON DUPLICATE KEY UPDATE version = active.version";
         sqlx::query(first).bind(projection.name()).execute(db).await?;
+        // Somebody may have begun to fill it before.
+        build_keys(db, projection, 1).await?;
         set_ready(db, projection, 1, true).await?;
     }
     Ok(())

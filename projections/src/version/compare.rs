@@ -249,13 +249,13 @@ fn last() -> Vec<u8> {
 }
 
 fn key(primary: &[String]) -> String {
-    let parts: Vec<String> = primary.iter().map(|column| format!("HEX({column})")).collect();
+    let parts: Vec<String> = primary.iter().map(|column| format!("HEX(`{column}`)")).collect();
     format!("CONCAT_WS('.', {})", parts.join(", "))
 }
 
 /// A value of any type, so that nothing is equal to null but null.
 fn hexadecimal(column: &str) -> String {
-    format!("COALESCE(HEX({column}), '-')")
+    format!("COALESCE(HEX(`{column}`), '-')")
 }
 
 /// The columns of a table in their order, and whether they are of the primary key.
