@@ -132,6 +132,8 @@ pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let reader = runtime.block_on(standing::version_of(&db, projection, number))?;
     let late = Log::of(config)?.standing(&reader)?.seconds();
     ensure!(late <= LATE, "{} {number} is {late:.0} s behind the log", projection.name());
+    // An older build does not know that they may be left out.
+    runtime.block_on(version::build_keys(&db, projection, number))?;
     let was = runtime.block_on(version::activate(&db, projection, number))?;
     let name = projection.name();
     writeln!(stdout(), "{name}: version {number} is active, {was} is kept")?;

@@ -83,7 +83,7 @@ impl Projection for CommandStatus {
         decided_at = new.decided_at";
     const WIDTH: usize = 11;
     // The log drops decisions after 7 days, and rows are deleted some time after that.
-    const COMPARED: &'static str = "decided_at > (UNIX_TIMESTAMP() - 601200) * 1000";
+    const COMPARED: &'static str = "decided_at > {now} - 601200000";
 
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
         let command = match &logged.fact {

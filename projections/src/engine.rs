@@ -82,8 +82,6 @@ pub struct Extent {
 
 /// How often a batch that lost against another transaction is tried again.
 const ATTEMPTS: u32 = 6;
-const DEADLOCK: u16 = 1213;
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 impl Engine {
     /// An engine for `version` of `projection`.
@@ -180,7 +178,7 @@ impl Engine {
     }
 
     fn count_retry(&self, error: &Error) {
-        let reason = if error.number() == Some(DEADLOCK) { "deadlock" } else { "lock_wait" };
+        let reason = if error.number() == Some(Error::DEADLOCK) { "deadlock" } else { "lock_wait" };
         tracing::debug!(projection = self.projection.name(), reason, "trying the batch again");
         metrics::counter!("jangbu_projection_retries_total",
             "projection" => self.projection.name(), "reason" => reason)
@@ -202,7 +200,7 @@ pub async fn apply_as_one(parts: &[Part<'_>]) -> Result<Vec<Moved>, EngineError>
     loop {
         match once(&first.engine.db, parts, &moved).await {
             Ok(()) => return Ok(moved),
-            Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
+            Err(EngineError::Db(error)) if attempt < ATTEMPTS && error.is_lost_race() => {
                 let of = first.shares.iter().map(|share| share.partition.unsigned_abs()).sum();
                 first.engine.pause(attempt, of, &error).await;
                 attempt += 1;
@@ -321,8 +319,4 @@ fn stop(failed: Failed, records: &[&Logged]) -> EngineError {
             EngineError::Stop(Box::new(Stop { place, topic, partition, offset, fault }))
         }
     }
-}
-
-fn lost_a_race(error: &Error) -> bool {
-    matches!(error.number(), Some(DEADLOCK | LOCK_WAIT_TIMEOUT))
 }

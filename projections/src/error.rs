@@ -77,6 +77,14 @@ impl Error {
         }
     }
 
+    pub(crate) const DEADLOCK: u16 = 1213;
+    const LOCK_WAIT_TIMEOUT: u16 = 1205;
+
+    /// Whether another transaction was in the way: tried again, it may go through.
+    pub fn is_lost_race(&self) -> bool {
+        matches!(self.number(), Some(Self::DEADLOCK | Self::LOCK_WAIT_TIMEOUT))
+    }
+
     /// Whether it may be otherwise at the next try: MySQL is away, stopping or full.
     pub fn may_pass(&self) -> bool {
         const TOO_MANY_CONNECTIONS: u16 = 1040;

@@ -49,7 +49,7 @@ pub trait Projection: Send + Sync + 'static {
     const FORMAT: &'static str = "1";
 
     /// The rows, as a condition, in which two versions are equal once they have applied the same;
-    /// not those that are about to be deleted.
+    /// not those that are about to be deleted; `{now}` is the time in milliseconds.
     const COMPARED: &'static str = "TRUE";
 
     /// The key that a record belongs to; `None` where the projection has no use for it.

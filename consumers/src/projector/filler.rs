@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use projections::{AnyProjection, Batch, Engine, EngineError, Filling, Logged};
+use projections::{AnyProjection, Batch, Engine, EngineError, Filling, Logged, Version, version};
 use tokio::{
     runtime::{Handle, Runtime},
     task::JoinHandle,
@@ -38,6 +38,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const WRITERS: usize = 2;
 /// So many bytes of changes are worth a transaction, while more is to be read.
 const ENOUGH: usize = 16 << 20;
+/// How long a partition may stand behind what was folded of it.
+const LATEST: Duration = Duration::from_secs(2);
 /// Bytes of states that are kept, about; each takes some three times as much in memory.
 const MOST: usize = 192 << 20;
 
@@ -48,7 +50,7 @@ const MOST: usize = 192 << 20;
 pub fn fill(
     config: &Config,
     projection: &'static dyn AnyProjection,
-    version: i32,
+    number: i32,
     throttle: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -58,12 +60,18 @@ pub fn fill(
     let codec = runtime.block_on(needed::codec(config, projection.topics(), shutdown))?;
     let Some(codec) = codec else { return Ok(()) };
     let around = surroundings(config, codec, read_models, &runtime, shutdown)?;
-    let engine = Engine::new(around.db.clone(), projection, version)?.with_points(faults::point);
+    let engine = Engine::new(around.db.clone(), projection, number)?.with_points(faults::point);
     let engine = Arc::new(engine);
     while !shutdown.requested() {
         let Err(error) = Filler::run(&around, &engine, throttle, shutdown) else { continue };
         if is_final(&error) {
             return Err(error);
+        }
+        let versions = runtime.block_on(version::all(&around.db));
+        let is_it =
+            |known: &&Version| (known.projection, known.version) == (projection.name(), number);
+        if versions.is_ok_and(|known| known.iter().find(is_it).is_some_and(|it| it.dropped)) {
+            return Err(error.context("the version was dropped"));
         }
         metrics::counter!(RETRIES, "reason" => "filler").increment(1);
         tracing::warn!(error = format!("{error:#}"), "beginning anew at the checkpoints");
@@ -76,7 +84,9 @@ fn is_final(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(EngineError::Stop(_)) => true,
         Some(EngineError::Refused(why)) => !why.may_pass(),
-        Some(EngineError::Db(error)) => !error.may_pass() && !error.is_outage(),
+        Some(EngineError::Db(error)) => {
+            !error.may_pass() && !error.is_outage() && !error.is_lost_race()
+        }
         Some(EngineError::Superseded) | None => false,
     }
 }
@@ -87,6 +97,8 @@ struct Filler {
     rest: Rest,
     engine: Arc<Engine>,
     owned: BTreeMap<i32, Filling>,
+    /// Since when the partitions stand behind, at most.
+    taken: BTreeMap<i32, Instant>,
     /// Oldest first. Of a partition there is one at most.
     writing: VecDeque<(i32, JoinHandle<Result<(), EngineError>>)>,
     pace: Pace,
@@ -109,6 +121,7 @@ impl Filler {
             rest: Rest::new(kafka, &group, around.ends.clone())?,
             engine: Arc::clone(engine),
             owned: BTreeMap::new(),
+            taken: BTreeMap::new(),
             writing: VecDeque::new(),
             pace: Pace::new(throttle),
             shutdown: shutdown.clone(),
@@ -123,11 +136,11 @@ impl Filler {
         let began = Instant::now();
         match self.reader.poll(self.pace.most, WAIT)? {
             Polled::Assigned(partitions) => self.take(&partitions)?,
-            // What is being written ends by itself, and holds the next owner to its checkpoint.
-            Polled::Revoked => self.drop_all(),
+            // What is being written ends by itself.
+            Polled::Revoked => self.owned.clear(),
             Polled::Records(records) if records.is_empty() => {
-                self.pass()?;
                 self.write(0)?;
+                self.pass()?;
             }
             Polled::Records(records) => {
                 faults::point("projector.after_poll");
@@ -142,20 +155,25 @@ impl Filler {
         Ok(())
     }
 
-    fn drop_all(&mut self) {
-        self.owned.clear();
-        self.writing.clear();
-    }
-
     fn take(&mut self, partitions: &[i32]) -> anyhow::Result<()> {
-        self.drop_all();
-        let (ids, topics) = (self.reader.topic_ids()?, self.engine.projection().topics());
+        self.owned.clear();
+        // Checkpoints that these still move would be read too early.
+        while let Some((_, writing)) = self.writing.pop_front() {
+            let _ = self.runtime.block_on(async { timeout(ANSWER, writing).await });
+        }
         for &partition in partitions {
-            let log = extents(&self.reader, topics, &ids, partition)?;
-            let at = answered(&self.runtime, self.engine.take(partition, &log))?;
-            self.owned.insert(partition, Filling::from(&self.engine, partition, at));
+            self.take_one(partition)?;
         }
         self.reader.start(&self.next())
+    }
+
+    fn take_one(&mut self, partition: i32) -> anyhow::Result<()> {
+        let (ids, topics) = (self.reader.topic_ids()?, self.engine.projection().topics());
+        let log = extents(&self.reader, topics, &ids, partition)?;
+        let at = answered(&self.runtime, self.engine.take(partition, &log))?;
+        self.owned.insert(partition, Filling::from(&self.engine, partition, at));
+        self.taken.insert(partition, Instant::now());
+        Ok(())
     }
 
     fn next(&self) -> BTreeMap<(&'static str, i32), i64> {
@@ -181,7 +199,15 @@ impl Filler {
 
     /// Moves over what holds no record.
     fn pass(&mut self) -> anyhow::Result<()> {
-        for ((topic, partition), end) in self.rest.passable(&self.next())? {
+        let passable = match self.rest.passable(&self.next()) {
+            Ok(passable) => passable,
+            // Nothing was touched, and it is looked at again in a second.
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "the end is not known");
+                return Ok(());
+            }
+        };
+        for ((topic, partition), end) in passable {
             let Some(filling) = self.owned.get_mut(&partition) else { continue };
             let next = BTreeMap::from([(topic.to_owned(), end)]);
             answered(&self.runtime, filling.fold(&Batch { records: vec![], next }))?;
@@ -195,16 +221,14 @@ impl Filler {
         while self.writing.front().is_some_and(|(_, writing)| writing.is_finished()) {
             self.written()?;
         }
-        while self.writing.len() < WRITERS && self.waiting() >= enough {
-            let is_free = |at: &i32| self.writing.iter().all(|(partition, _)| partition != at);
-            let free =
-                self.owned.iter_mut().filter(|(at, filling)| is_free(at) && filling.is_behind());
-            let Some((&at, filling)) = free.max_by_key(|(_, filling)| filling.waiting()) else {
-                break;
-            };
+        while self.writing.len() < WRITERS
+            && let Some(partition) = self.due(enough)
+            && let Some(filling) = self.owned.get_mut(&partition)
+        {
             let filled = filling.take();
+            self.taken.insert(partition, Instant::now());
             let writing = self.runtime.spawn(async move { filled.write().await });
-            self.writing.push_back((at, writing));
+            self.writing.push_back((partition, writing));
         }
         while self.size() > MOST && !self.writing.is_empty() {
             self.written()?;
@@ -212,11 +236,34 @@ impl Filler {
         Ok(())
     }
 
+    /// The partition to be written next: that with the most changes, where there are `enough` in all
+    /// or its checkpoint has not moved for long. Few changes are late some day, and a partition
+    /// without any has a checkpoint to move all the same.
+    fn due(&self, enough: usize) -> Option<i32> {
+        let is_free = |at: &i32| self.writing.iter().all(|(partition, _)| partition != at);
+        let is_much = self.waiting() >= enough;
+        let is_late = |at: &i32| self.taken.get(at).is_none_or(|at| at.elapsed() >= LATEST);
+        let due = self
+            .owned
+            .iter()
+            .filter(|(at, filling)| is_free(at) && filling.is_behind() && (is_much || is_late(at)));
+        due.max_by_key(|(_, filling)| filling.waiting()).map(|(at, _)| *at)
+    }
+
     /// Waits for the oldest transaction.
     fn written(&mut self) -> anyhow::Result<()> {
         let Some((partition, writing)) = self.writing.pop_front() else { return Ok(()) };
         let written = self.runtime.block_on(async { timeout(ANSWER, writing).await });
-        written.context("MySQL takes too long over a transaction")???;
+        match written.context("MySQL takes too long over a transaction")?? {
+            // Another has it, or had it a moment ago.
+            Err(EngineError::Superseded) if self.owned.contains_key(&partition) => {
+                metrics::counter!(RETRIES, "reason" => "superseded").increment(1);
+                self.take_one(partition)?;
+                return self.reader.start(&self.next());
+            }
+            Err(EngineError::Superseded) => return Ok(()),
+            written => written?,
+        }
         faults::point("projector.after_mysql_commit");
         if self.size() > MOST / 2
             && let Some(filling) = self.owned.get_mut(&partition)

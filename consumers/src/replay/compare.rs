@@ -2,7 +2,7 @@
 
 use std::{
     io::{Write, stdout},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
@@ -106,26 +106,25 @@ pub(crate) async fn all(
     shutdown: &Shutdown,
     mut pass: impl FnMut(u64, u64),
 ) -> anyhow::Result<Found> {
-    let (mut found, mut moving) = (Found::default(), Duration::ZERO);
+    let (mut found, mut moving) = (Found::default(), Instant::now());
     loop {
         ensure!(!shutdown.requested(), "stopped before the end");
         match comparison.page().await? {
             Page::End => return Ok(found),
             Page::Moving => {
                 ensure!(
-                    moving < PATIENCE,
+                    moving.elapsed() < PATIENCE,
                     "the two never stood at the same place in {PATIENCE:?}: is one not fed? \
                      (jangbu replay status)"
                 );
                 tokio::time::sleep(AGAIN).await;
-                moving += AGAIN;
             }
             Page::Compared(rows, differences) => {
                 found.rows += rows;
                 found.different += differences.len() as u64;
                 let room = shown.saturating_sub(found.first.len());
                 found.first.extend(differences.into_iter().take(room));
-                moving = Duration::ZERO;
+                moving = Instant::now();
                 pass(rows, found.rows);
             }
         }

@@ -109,9 +109,10 @@ impl Filling {
         if keys > 0 {
             let seconds = began.elapsed().as_secs_f64();
             writeln!(stdout(), "{}: {keys} keys built in {seconds:.1} s", self.projection.name())?;
-            if !self.watch(sum(&self.applied()?), shutdown, &has_ended)? {
-                return Ok(false);
-            }
+        }
+        // However long another took to build them.
+        if !self.watch(sum(&self.applied()?), shutdown, &has_ended)? {
+            return Ok(false);
         }
         self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number, true))?;
         let (name, number) = (self.projection.name(), self.number);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 
-use super::{ATTEMPTS, Batch, Engine, EngineError, lost_a_race, moved, stop};
+use super::{ATTEMPTS, Batch, Engine, EngineError, moved, stop};
 use crate::{
     checkpoint::{self, Checkpoint},
     error::Error,
@@ -99,7 +99,7 @@ impl Filled {
         let mut attempt = 1;
         loop {
             match self.once().await {
-                Err(EngineError::Db(error)) if attempt < ATTEMPTS && lost_a_race(&error) => {
+                Err(EngineError::Db(error)) if attempt < ATTEMPTS && error.is_lost_race() => {
                     self.engine.pause(attempt, self.partition.unsigned_abs(), &error).await;
                     attempt += 1;
                 }

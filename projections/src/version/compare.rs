@@ -29,7 +29,8 @@ pub struct Comparison {
     columns: Vec<String>,
     /// What only one has.
     apart: Vec<String>,
-    condition: &'static str,
+    /// As of when the comparison began, so that it means the same rows in both.
+    condition: String,
     /// Compares one page of so many.
     sample: u64,
     /// The last key looked at.
@@ -81,6 +82,7 @@ impl Comparison {
         let apart = ones.iter().filter(|n| lacks(&others, n));
         let apart = apart.chain(others.iter().filter(|n| lacks(&ones, n))).cloned().collect();
         let common = ones.iter().filter(|n| !lacks(&others, n)).cloned().collect();
+        let now: i64 = sqlx::query_scalar("SELECT UNIX_TIMESTAMP() * 1000").fetch_one(db).await?;
         let primary = one.iter().filter(|(_, is_primary)| *is_primary);
         let primary: Vec<String> = primary.map(|(name, _)| name.clone()).collect();
         let first = primary.first().cloned().ok_or_else(|| Error::NoSuchTable(name.to_owned()))?;
@@ -93,7 +95,7 @@ impl Comparison {
             primary,
             columns: common,
             apart,
-            condition: projection.compared(),
+            condition: projection.compared().replace("{now}", &now.to_string()),
             sample: sample.max(1),
             after: None,
         })

@@ -6,10 +6,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::{error::Error, pool::Pool, projection::AnyProjection, table::TableName};
 
-/// A key that is dropped, or was by another at the same time.
-const NO_SUCH_KEY: u16 = 1091;
-
-/// Drops the keys of a table that was just made.
+/// Drops the keys of a table that was just made, unless it may be read by now.
 ///
 /// # Errors
 /// [`Error`] when the server refuses.
@@ -18,16 +15,29 @@ pub(super) async fn leave_out(
     projection: &dyn AnyProjection,
     table: &TableName,
 ) -> Result<(), Error> {
-    for (name, _) in keys(projection.table()) {
-        let text = format!("ALTER TABLE {table} DROP KEY {name}");
-        let dropped = sqlx::query(AssertSqlSafe(text)).execute(db).await.map_err(Error::from);
-        if let Err(error) = dropped
-            && error.number() != Some(NO_SUCH_KEY)
-        {
-            return Err(error);
-        }
+    let mut connection = alone(db, table).await?;
+    let ready = "SELECT EXISTS (SELECT 1 FROM shapes WHERE table_name = ? AND ready)";
+    let ready = sqlx::query_scalar(ready).bind(table.to_string());
+    if ready.fetch_one(&mut connection).await? {
+        return Ok(());
+    }
+    let present = present(&mut connection, table).await?;
+    let keys = keys(projection.table()).filter(|(name, _)| present.contains(*name));
+    let dropped: Vec<String> = keys.map(|(name, _)| format!("DROP KEY {name}")).collect();
+    if !dropped.is_empty() {
+        let text = format!("ALTER TABLE {table} {}", dropped.join(", "));
+        sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await?;
     }
     Ok(())
+}
+
+/// A connection that alone changes the keys of a table. Closed at the end, whatever happens: with
+/// it goes the lock.
+async fn alone(db: &Pool, table: &TableName) -> Result<MySqlConnection, Error> {
+    let mut connection = db.acquire().await?.detach();
+    let lock = "SELECT GET_LOCK(SHA2(CONCAT(DATABASE(), ?), 224), -1)";
+    sqlx::query(lock).bind(table.to_string()).execute(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Builds the keys that a version lacks, while others write to it; how many there were. Of several
@@ -41,10 +51,7 @@ pub async fn build_keys(
     version: i32,
 ) -> Result<usize, Error> {
     let table = TableName::of(projection.name(), version)?;
-    // Closed at the end, whatever happens: with it goes the lock.
-    let mut connection = db.acquire().await?.detach();
-    let lock = "SELECT GET_LOCK(SHA2(CONCAT(DATABASE(), ?), 224), -1)";
-    sqlx::query(lock).bind(table.to_string()).execute(&mut connection).await?;
+    let mut connection = alone(db, &table).await?;
     let found = present(&mut connection, &table).await?;
     let lacking = keys(projection.table()).filter(|(name, _)| !found.contains(*name));
     let added: Vec<String> = lacking.map(|(_, key)| format!("ADD {key}")).collect();

@@ -77,8 +77,13 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
         ensure!(swapped, "{printed}");
         ensure!(Tables::active(&db).await?.version("products") == version);
     }
+    // Without a throttle too it becomes level while others write, of whatever little it reads.
+    let (ended, printed) = replay(world, "start directory").await?;
+    let directory = filled(&printed).context("no version")?;
+    ensure!(ended, "{printed}");
     load.finish().await?.check(&client).await?;
     world.fleet.verify(&[]).await?;
+    ensure!(replay(world, &format!("drop directory --version {directory}")).await?.0);
     let (equal, printed) =
         replay(world, &format!("compare products --version 1 --with {next}")).await?;
     ensure!(equal && printed.contains(" rows, 0 different"), "{printed}");
