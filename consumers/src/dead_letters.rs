@@ -5,7 +5,7 @@
 
 use std::{
     io::{Write, stdout},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -61,8 +61,8 @@ pub const DROP: Usage = Usage {
     flags: &[AT, BY, NOTE],
 };
 
-/// How long the brokers may take over a partition.
-const READING: Duration = Duration::from_secs(600);
+/// How long the brokers may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Runs `list`.
 ///
@@ -166,7 +166,7 @@ fn read(
     if bounds.next >= bounds.end {
         return Ok(());
     }
-    tail.read(DEAD_LETTERS.name, partition, bounds, Instant::now() + READING, |message| {
+    tail.read(DEAD_LETTERS.name, partition, bounds, SILENCE, |message| {
         take(letter::read(message));
         Ok(())
     })

@@ -7,6 +7,8 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -16,6 +18,9 @@ use crate::wait::until;
 
 /// Settings by the names of their environment variables.
 pub type Settings = BTreeMap<String, String>;
+
+/// How long a binary may run that is waited for.
+const AT_MOST: Duration = Duration::from_secs(600);
 
 /// A running binary of this workspace; dropped, it is killed.
 pub struct Process {
@@ -70,10 +75,20 @@ pub fn log_of(name: &str) -> Result<PathBuf> {
 /// Runs a binary to its end, and returns what it printed.
 ///
 /// # Errors
-/// When it cannot be run, or prints something else than text.
+/// When it cannot be run, does not end within ten minutes, or prints something else than text.
 pub fn run(binary: &str, arguments: &[&str], settings: &Settings) -> Result<(ExitStatus, String)> {
-    let output = command(binary, arguments, settings)?.output()?;
+    let mut command = command(binary, arguments, settings)?;
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (id, (tell, told)) = (child.id(), mpsc::channel());
+    thread::spawn(move || tell.send(child.wait_with_output()));
+    let in_time = told.recv_timeout(AT_MOST);
+    let has_ended = in_time.is_ok();
+    if !has_ended {
+        send(id, Signal::Kill)?;
+    }
+    let output = in_time.or_else(|_| told.recv())??;
     let printed = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    ensure!(has_ended, "{binary} {} still ran after {AT_MOST:?}: {printed}", arguments.join(" "));
     Ok((output.status, printed))
 }
 

@@ -99,10 +99,11 @@ fn one(
     let kept = log.get(CATALOG.decisions.name).map_or(0, |extent| extent.start);
     let first_decision = covered.status_decisions.max(kept.min(decisions));
     let decision_bounds = bounds(&CATALOG.decisions, around, first_decision, decisions)?;
-    tail.read(CATALOG.events.name, partition, event_bounds, deadline, |message| {
+    let patience = || deadline.saturating_duration_since(Instant::now());
+    tail.read(CATALOG.events.name, partition, event_bounds, patience(), |message| {
         keep_event(around, &mut taken, message)
     })?;
-    tail.read(CATALOG.decisions.name, partition, decision_bounds, deadline, |message| {
+    tail.read(CATALOG.decisions.name, partition, decision_bounds, patience(), |message| {
         keep_decision(around, &mut taken, message)
     })?;
     tracing::info!(partition, ?next, events, decisions, ?covered, "partition taken");
@@ -125,7 +126,7 @@ pub(super) fn beyond_markers(
     if end <= next {
         return Ok(next);
     }
-    let first = tail.first(topic, partition, Bounds { next, end }, Instant::now() + ANSWER)?;
+    let first = tail.first(topic, partition, Bounds { next, end }, ANSWER)?;
     Ok(if first.is_none() { end } else { next })
 }
 

@@ -20,6 +20,9 @@ use super::{client::Kafka, ends, native, reader::lost_position};
 
 /// How long one question to a broker may take.
 const ANSWER: Duration = Duration::from_secs(3);
+/// After so long a silence a stretch is asked for anew, and then after twice as long, lest a slow
+/// answer never arrive: of some thousand assignments librdkafka leaves one unserved.
+const UNHEARD: Duration = Duration::from_secs(1);
 
 /// Asks, as nobody's member, where a group and a log stand, and reads stretches of the log.
 pub struct Tail {
@@ -45,6 +48,8 @@ enum Read {
     Stopped,
     /// To what was said to be the end.
     ToEnd,
+    /// To where nothing more was heard.
+    Silent,
 }
 
 impl Tail {
@@ -186,16 +191,16 @@ impl Tail {
     /// settled.
     ///
     /// # Errors
-    /// What `take` returns, or that the broker is silent until `deadline`.
+    /// What `take` returns, or that nothing is heard for as long as `patience`.
     pub fn read(
         &self,
         topic: &str,
         partition: i32,
         bounds: Bounds,
-        deadline: Instant,
+        patience: Duration,
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        self.read_while(topic, partition, bounds, deadline, |message| take(message).map(|()| true))
+        self.read_while(topic, partition, bounds, patience, |message| take(message).map(|()| true))
     }
 
     fn read_while(
@@ -203,58 +208,86 @@ impl Tail {
         topic: &str,
         partition: i32,
         bounds: Bounds,
-        deadline: Instant,
+        patience: Duration,
         mut take: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         if bounds.next >= bounds.end {
             return Ok(());
         }
         let next = Cell::new(bounds.next);
+        // What was appended since belongs to nobody here, and a busy log might never end.
         let mut take = |message: &BorrowedMessage<'_>| {
             next.set(message.offset() + 1);
-            take(message)
+            Ok(message.offset() < bounds.end && take(message)? && next.get() < bounds.end)
         };
-        let read = self.to_end(topic, partition, bounds.next, deadline, &mut take)?;
+        let read = self.to_end(topic, partition, &next, patience, &mut take)?;
         if read == Read::Stopped || next.get() >= bounds.end {
             return Ok(());
         }
         // A new leader may for a moment serve less than the old one had told, and its end is then
         // no end. It does not tell where its log ends before it knows (KIP-207), so an end that is
         // met after that answer is one.
-        self.wait_settled(topic, partition, bounds.end, deadline)?;
-        self.to_end(topic, partition, next.get(), deadline, &mut take).map(drop)
+        self.wait_settled(topic, partition, bounds.end, Instant::now() + patience)?;
+        self.to_end(topic, partition, &next, patience, &mut take).map(drop)
     }
 
     fn to_end(
         &self,
         topic: &str,
         partition: i32,
+        next: &Cell<i64>,
+        patience: Duration,
+        take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Read> {
+        let (mut deadline, mut unheard) = (Instant::now() + patience, UNHEARD);
+        loop {
+            let at = next.get();
+            let read = self.assigned(topic, partition, at, unheard, take);
+            let read = read.with_context(|| format!("reading {topic} {partition} from {at}"))?;
+            if read != Read::Silent {
+                return Ok(read);
+            }
+            if next.get() > at {
+                (deadline, unheard) = (Instant::now() + patience, UNHEARD);
+            } else if Instant::now() > deadline {
+                bail!("{topic} {partition}: nothing heard of {at} for {patience:?}");
+            } else {
+                unheard *= 2;
+            }
+            tracing::warn!(topic, partition, next = next.get(), "silent; asked anew");
+        }
+    }
+
+    fn assigned(
+        &self,
+        topic: &str,
+        partition: i32,
         next: i64,
-        deadline: Instant,
+        unheard: Duration,
         take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Read> {
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, partition, Offset::Offset(next))?;
         self.committed.assign(&from)?;
-        let result = self.drain(deadline, take);
+        let result = self.drain(unheard, take);
         self.committed.unassign()?;
-        result.with_context(|| format!("reading {topic} {partition} from {next}"))
+        result
     }
 
     /// When the first committed record of `bounds` was appended. There may be none, although
     /// offsets remain: markers and aborted records take offsets too.
     ///
     /// # Errors
-    /// When the broker is silent until `deadline`.
+    /// When nothing is heard for as long as `patience`.
     pub fn first(
         &self,
         topic: &str,
         partition: i32,
         bounds: Bounds,
-        deadline: Instant,
+        patience: Duration,
     ) -> anyhow::Result<Option<Timestamp>> {
         let mut first = None;
-        self.read_while(topic, partition, bounds, deadline, |message| {
+        self.read_while(topic, partition, bounds, patience, |message| {
             first = message.timestamp().to_millis().map(Timestamp);
             Ok(false)
         })?;
@@ -263,17 +296,18 @@ impl Tail {
 
     fn drain(
         &self,
-        deadline: Instant,
+        unheard: Duration,
         take: &mut impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Read> {
+        let mut heard = Instant::now();
         loop {
             match self.committed.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if take(&message)? => {}
+                Some(Ok(message)) if take(&message)? => heard = Instant::now(),
                 Some(Ok(_)) => return Ok(Read::Stopped),
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Read::ToEnd),
                 Some(Err(error)) if lost_position(&error) => return Err(error.into()),
                 Some(Err(error)) => tracing::warn!(%error, "reading the tail"),
-                None if Instant::now() > deadline => bail!("no answer in time"),
+                None if heard.elapsed() > unheard => return Ok(Read::Silent),
                 None => {}
             }
         }

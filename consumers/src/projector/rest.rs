@@ -42,8 +42,8 @@ impl Rest {
         self.looked = Instant::now();
         for (&(topic, partition), &next) in next {
             let Some(end) = self.stands_below(topic, partition, next) else { continue };
-            let (bounds, deadline) = (Bounds { next, end }, Instant::now() + ANSWER);
-            if self.tail.first(topic, partition, bounds, deadline)?.is_none() {
+            let bounds = Bounds { next, end };
+            if self.tail.first(topic, partition, bounds, ANSWER)?.is_none() {
                 passable.insert((topic, partition), end);
             }
         }

@@ -1,8 +1,6 @@
 //! What of a partition's past the log may have lost: topics drop their oldest segments, each at a
 //! time of its own.
 
-use std::time::Instant;
-
 use domain::{CommandId, Timestamp};
 use schemas::CATALOG;
 
@@ -48,8 +46,7 @@ impl Kept {
         if decisions.next == 0 {
             return Ok(Self { lanes, ..Self::ALL });
         }
-        let (topic, deadline) = (CATALOG.decisions.name, Instant::now() + ANSWER);
-        let first = log.tail.first(topic, partition, decisions, deadline)?;
+        let first = log.tail.first(CATALOG.decisions.name, partition, decisions, ANSWER)?;
         let now = Timestamp(chrono::Utc::now().timestamp_millis());
         Ok(Self { lanes, decisions: since(first, kept_for, now) })
     }

@@ -23,8 +23,8 @@ use crate::{
     standing::ANSWER,
 };
 
-/// Reading itself has no limit of its own, but silence has.
-const READING: Duration = Duration::from_secs(3600);
+/// Reading itself has no limit, but silence has.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// How far a partition is read.
 pub(super) struct Stretch {
@@ -113,14 +113,9 @@ impl Stretch {
         bounds: Bounds,
         mut take: impl FnMut(&BorrowedMessage<'_>, &mut Checks) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let (partition, deadline) = (self.partition, Instant::now() + READING);
-        let (mut at, observer) = (bounds.next, pass.observer);
+        let (partition, observer, mut at) = (self.partition, pass.observer, bounds.next);
         let doing = || format!("{topic} {partition}, slice {} of {}", slice.at + 1, slice.of);
-        observer.log.tail.read(topic, partition, bounds, deadline, |message| {
-            // What was appended since the bounds were taken belongs to a later look.
-            if message.offset() >= bounds.end {
-                return Ok(());
-            }
+        observer.log.tail.read(topic, partition, bounds, SILENCE, |message| {
             pass.progress.pass((message.offset() + 1 - at).unsigned_abs(), doing);
             at = message.offset() + 1;
             if slice.holds(key_of(message)) {

@@ -1,11 +1,14 @@
 //! The stack and the fleet that the tests share, made when the first one asks.
 
-use std::sync::{LazyLock, Mutex};
+use std::{
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use libtest_mimic::{Conclusion, Failed, Trial};
 use tests::{Client, Fleet, Stack, samples};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
 use uuid::Uuid;
 
 /// What a test on servers is given.
@@ -16,6 +19,9 @@ pub(crate) struct World {
     /// Whether the test before left something to mend.
     spoilt: bool,
 }
+
+/// How long a test may take: one that hangs must not take the others along.
+const AT_MOST: Duration = Duration::from_secs(1200);
 
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -37,7 +43,10 @@ where
                 Some(world) => world.mended().await.map_err(failed)?,
                 None => world.insert(World::begin().await.map_err(failed)?),
             };
-            let outcome = test(world).await;
+            let outcome = match timeout(AT_MOST, test(world)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(anyhow!("not done after {AT_MOST:?}")),
+            };
             world.spoilt = outcome.is_err();
             outcome.map_err(|error| {
                 eprintln!("{}\n{error:#}", world.fleet.tails());
