@@ -22,7 +22,7 @@ async fn replay(world: &World, words: &str) -> Result<(bool, String)> {
 }
 
 /// The number of the version that `replay start` fills.
-fn filled(printed: &str) -> Option<i32> {
+pub(crate) fn filled(printed: &str) -> Option<i32> {
     printed.split_once("filling version ")?.1.split_whitespace().next()?.parse().ok()
 }
 

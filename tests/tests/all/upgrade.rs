@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tests::{
     Client, Load, Role,
@@ -13,7 +13,7 @@ use tests::{
     wait::until_true,
 };
 
-use crate::{restore::Log, world::World};
+use crate::{replay::filled, restore::Log, world::World};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const READERS: [Role; 3] = [Role::Projector, Role::Handler, Role::Indexer];
@@ -73,7 +73,7 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     let (old, next) = (world.client.clone(), Next::of(world)?);
     let mut load = Load::start(&old, 8, 5);
     load.until_decided(100, PATIENCE).await?;
-    let handler = prepare(&next).await?;
+    let (handler, version) = prepare(&next).await?;
 
     // All of both.
     let others = [next.start(Role::Projector)?, next.start(Role::Indexer)?];
@@ -106,7 +106,7 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     for role in READERS {
         world.fleet.terminate(role).await?;
     }
-    next.jangbu(&["replay", "swap", "snapshot", "--version", "2"]).await?;
+    next.jangbu(&["replay", "swap", "snapshot", "--version", &version]).await?;
     for brand in &brands {
         let again = describe(&new, brand).await?;
         ensure!(again.text("/verdict")? == "UNCHANGED", "{again:?}");
@@ -117,13 +117,14 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     report.check(&old).await?;
     next.jangbu(&["verify", "--wait", "30"]).await?;
     histories(world).await?;
-    back(world, others.into_iter().chain([handler, api]).collect()).await?;
+    back(world, &version, others.into_iter().chain([handler, api]).collect()).await?;
     rename(&old, &brands, "six", None).await?;
     world.fleet.verify(&[]).await
 }
 
-/// Makes what the next build needs beside what this one uses; its handler, which waited for that.
-async fn prepare(next: &Next) -> Result<Process> {
+/// Makes what the next build needs beside what this one uses; its handler, which waited for that,
+/// and the version of its snapshot.
+async fn prepare(next: &Next) -> Result<(Process, String)> {
     next.jangbu(&["topics", "apply", "--yes"]).await?;
     let printed = next.jangbu(&["migrate"]).await?;
     ensure!(printed.contains("no version of \"snapshot\""), "{printed}");
@@ -131,13 +132,13 @@ async fn prepare(next: &Next) -> Result<Process> {
     let handler = next.start(Role::Handler)?;
     log.says("has the shape of this build", PATIENCE).await?;
     let printed = next.jangbu(&["replay", "start", "snapshot"]).await?;
-    ensure!(printed.contains("version 2 is level with the log"), "{printed}");
+    let version = filled(&printed).with_context(|| printed.clone())?.to_string();
     log.says("partition taken", PATIENCE).await?;
-    Ok(handler)
+    Ok((handler, version))
 }
 
 /// Home again, whatever the next build has left.
-async fn back(world: &mut World, others: Vec<Process>) -> Result<()> {
+async fn back(world: &mut World, version: &str, others: Vec<Process>) -> Result<()> {
     for role in READERS {
         world.fleet.restart(role, None)?;
     }
@@ -148,7 +149,7 @@ async fn back(world: &mut World, others: Vec<Process>) -> Result<()> {
         process.stop().await?;
     }
     let (dropped, printed) =
-        world.fleet.jangbu(&["replay", "drop", "snapshot", "--version", "2"])?;
+        world.fleet.jangbu(&["replay", "drop", "snapshot", "--version", version])?;
     ensure!(dropped.success(), "{printed}");
     Ok(())
 }
