@@ -1,9 +1,6 @@
 //! The two lanes that commands come by, and how much of each goes into one transaction.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rdkafka::{
@@ -12,7 +9,7 @@ use rdkafka::{
 };
 use schemas::{CATALOG, Lane};
 
-use super::{Surroundings, batch::Owned, wish::Wish};
+use super::{Surroundings, batch::Owned, held::Held, wish::Wish};
 use crate::log::{
     Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, native, passing,
     read_on,
@@ -49,7 +46,7 @@ pub(super) struct Lanes {
     member: Member,
     bulk: BaseConsumer,
     /// Bulk commands that wait for their turn; what they need was asked for.
-    held: VecDeque<Wish>,
+    held: Held,
     share: Share,
     interactive_at: Option<Instant>,
     bulk_at: Option<Instant>,
@@ -81,7 +78,7 @@ impl Lanes {
         Ok(Self {
             member,
             bulk,
-            held: VecDeque::new(),
+            held: Held::default(),
             share,
             interactive_at: None,
             bulk_at: None,
@@ -96,7 +93,7 @@ impl Lanes {
     /// # Errors
     /// When librdkafka refuses the assignment.
     pub(super) fn start(&mut self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
-        self.held.clear();
+        self.held = Held::default();
         let from = |lane| if hold { Ok(TopicPartitionList::new()) } else { positions(owned, lane) };
         read_on(&self.member, &from(Lane::Interactive)?).context("assigning partitions")?;
         self.bulk.assign(&from(Lane::Bulk)?).context("assigning partitions of the bulk lane")
@@ -130,7 +127,7 @@ impl Lanes {
             if !changes.is_empty() {
                 drop(message);
                 self.bulk.unassign()?;
-                self.held.clear();
+                self.held = Held::default();
                 return Ok(Gathered::Rebalanced(changes));
             }
             if !batch.take(Lane::Interactive, &self.silence, message)?
@@ -144,12 +141,12 @@ impl Lanes {
             self.interactive_at = Some(Instant::now());
         }
         let share = self.share.now(self.is_busy(), Instant::now());
-        let taken = share.min(most.saturating_sub(wishes.len())).min(self.held.len());
-        wishes.extend(self.held.drain(..taken));
+        wishes.extend(self.held.take(share.min(most.saturating_sub(wishes.len()))));
         Ok(Gathered::Wishes(wishes))
     }
 
-    /// Reads on in the bulk lane as far as the next batch may go: `most` commands.
+    /// Reads on in the bulk lane as far as the next batch may go: `most` commands, and while
+    /// somebody waits a share of every partition, since each turn is one partition's.
     ///
     /// # Errors
     /// When the position is outside the log, or the registry does not answer.
@@ -160,10 +157,10 @@ impl Lanes {
     ) -> anyhow::Result<Vec<Wish>> {
         let bootstrap = &around.kafka.bootstrap;
         self.bulk_silence.break_with(|| native::show_brokers(self.bulk.client(), bootstrap));
-        let share = if self.is_busy() { self.share.now } else { self.share.alone };
+        let turns = usize::try_from(CATALOG.commands.partitions).unwrap_or(1);
+        let share = if self.is_busy() { self.share.now * turns } else { self.share.alone };
         let room = share.min(most).saturating_sub(self.held.len());
-        let bytes = self.held.iter().map(|wish| wish.size).sum();
-        let mut batch = Filling { around, wishes: vec![], bytes };
+        let mut batch = Filling { around, wishes: vec![], bytes: self.held.bytes() };
         while batch.has_room(room)
             && batch.take(Lane::Bulk, &self.bulk_silence, self.bulk.poll(Duration::ZERO))?
         {}
@@ -187,8 +184,7 @@ impl Lanes {
     fn patience(&self) -> Duration {
         let rest = self.share.rests_until.filter(|_| self.is_busy());
         let rest = rest.map(|end| end.saturating_duration_since(Instant::now()));
-        let is_coming =
-            !self.held.is_empty() || self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
+        let is_coming = self.held.len() > 0 || self.bulk_at.is_some_and(|at| at.elapsed() < LATELY);
         match rest {
             Some(rest) if !rest.is_zero() => rest.min(BULK_FOUND_IN),
             _ if is_coming => BULK_SEEN_IN,

@@ -59,26 +59,10 @@ impl Sequence {
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
-
     use super::*;
-    use crate::handler::wish::{Content, Undecodable};
-
-    fn wish(lane: Lane, partition: i32, offset: i64) -> Wish {
-        let nothing = Undecodable {
-            origin: None,
-            reply_partition: None,
-            why: String::new(),
-            headers: vec![],
-            key: vec![],
-            payload: vec![],
-        };
-        let content = Content::Undecodable(Box::new(nothing));
-        Wish { lane, partition, offset, appended: Timestamp(0), size: 0, content }
-    }
 
     fn follow(sequence: &mut Sequence, bulk: &[i64], next: i64) -> (Vec<i64>, bool) {
-        let wishes = bulk.iter().map(|offset| wish(Lane::Bulk, 0, *offset)).collect();
+        let wishes = bulk.iter().map(|offset| Wish::unread(Lane::Bulk, 0, *offset)).collect();
         let (wishes, again) = sequence.follow(wishes, |_, _| Some(next));
         (wishes.iter().map(|wish| wish.offset).collect(), again)
     }
@@ -102,10 +86,10 @@ mod tests {
     #[test]
     fn each_lane_and_partition_is_looked_at_alone() {
         let wishes = vec![
-            wish(Lane::Interactive, 0, 3),
-            wish(Lane::Bulk, 0, 9),
-            wish(Lane::Bulk, 1, 3),
-            wish(Lane::Interactive, 2, 77),
+            Wish::unread(Lane::Interactive, 0, 3),
+            Wish::unread(Lane::Bulk, 0, 9),
+            Wish::unread(Lane::Bulk, 1, 3),
+            Wish::unread(Lane::Interactive, 2, 77),
         ];
         let next = |_, partition| (partition < 2).then_some(3);
         let (wishes, again) = Sequence::default().follow(wishes, next);

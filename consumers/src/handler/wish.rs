@@ -75,6 +75,23 @@ impl Wish {
     }
 }
 
+#[cfg(test)]
+impl Wish {
+    /// One that says nothing, for tests of where it stands; each of one byte.
+    pub(super) fn unread(lane: Lane, partition: i32, offset: i64) -> Self {
+        let nothing = Undecodable {
+            origin: None,
+            reply_partition: None,
+            why: String::new(),
+            headers: vec![],
+            key: vec![],
+            payload: vec![],
+        };
+        let content = Content::Undecodable(Box::new(nothing));
+        Self { lane, partition, offset, appended: Timestamp(0), size: 1, content }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error(transparent)]
@@ -98,7 +115,7 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
     if home != message.partition() {
         return Err(Unreadable::Partition);
     }
-    let headers = MessageHeaders(message);
+    let headers = MessageHeaders::of(message);
     if !headers.have_names() {
         return Err(Unreadable::HeaderName);
     }
@@ -108,7 +125,7 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
 }
 
 fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
-    let headers = MessageHeaders(message);
+    let headers = MessageHeaders::of(message);
     let origin = key_of(message).and_then(|key| Origin::of_command(&headers, key).ok());
     let reply_to = headers.header("ce_replypartition").and_then(|b| std::str::from_utf8(b).ok());
     Undecodable {
