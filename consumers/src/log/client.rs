@@ -1,6 +1,7 @@
 //! The settings of every Kafka client, in one place, with their reasons.
 
 use rdkafka::ClientConfig;
+use schemas::Lane;
 
 /// Where Kafka is, and as whom we speak to it.
 #[derive(Clone, Debug)]
@@ -122,9 +123,14 @@ impl Kafka {
 
     /// A producer of commands. They stay a tenth smaller than a record may be, so that the event
     /// that says the same, with its ids, always fits: one that does not would block its partition.
-    pub fn command_producer(&self) -> ClientConfig {
+    pub fn command_producer(&self, lane: Lane) -> ClientConfig {
         let mut config = self.producer();
         config.set("message.max.bytes", "900000");
+        if lane == Lane::Bulk {
+            // An import waits for its share of the handler, not for this; what gathers meanwhile
+            // costs the brokers a request for each partition, and not one for each line.
+            config.set("linger.ms", "10");
+        }
         config
     }
 

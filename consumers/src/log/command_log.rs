@@ -37,13 +37,15 @@ pub struct Position {
 
 /// Accepts commands: what it has appended survives the loss of this process.
 pub struct CommandLog {
-    producer: Renewed,
+    interactive: Renewed,
+    bulk: Renewed,
     codec: Arc<Codec>,
 }
 
 /// A producer, and another one after an error that it does not survive.
 struct Renewed {
     kafka: Kafka,
+    lane: Lane,
     producer: Mutex<Arc<FutureProducer>>,
     /// When it was shown the brokers.
     shown: Mutex<Option<Instant>>,
@@ -73,7 +75,8 @@ impl CommandLog {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn open(kafka: &Kafka, codec: Arc<Codec>) -> Result<Self, KafkaError> {
-        Ok(Self { producer: Renewed::open(kafka)?, codec })
+        let interactive = Renewed::open(kafka, Lane::Interactive)?;
+        Ok(Self { interactive, bulk: Renewed::open(kafka, Lane::Bulk)?, codec })
     }
 
     /// Appends a command to a lane, and returns once every in-sync replica has it.
@@ -94,9 +97,10 @@ impl CommandLog {
             .payload(&payload)
             .headers(to_kafka(&message.headers(&topic)));
         faults::point("api.before_produce");
-        let producer = self.producer.current();
+        let renewed = self.producer(lane);
+        let producer = renewed.current();
         let delivery = producer.send_result(record).map_err(|(error, _)| {
-            self.producer.renew(&producer);
+            renewed.renew(&producer);
             refused(error)
         })?;
         match delivery.await {
@@ -105,7 +109,7 @@ impl CommandLog {
                 Ok(Position { lane, partition: delivery.partition, offset: delivery.offset })
             }
             Ok(Err((error, _))) => {
-                self.producer.show_brokers();
+                renewed.show_brokers();
                 Err(refused(error))
             }
             Err(_) => Err(AppendError::TimedOut),
@@ -114,16 +118,27 @@ impl CommandLog {
 
     /// Waits, at most so long, until everything handed over is acknowledged.
     pub fn flush(&self, wait: Duration) {
-        if let Err(error) = self.producer.current().flush(wait) {
-            tracing::warn!(%error, "commands were still unacknowledged at the end");
+        let until = Instant::now() + wait;
+        for lane in Lane::ALL {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Err(error) = self.producer(lane).current().flush(left) {
+                tracing::warn!(%error, ?lane, "commands were still unacknowledged at the end");
+            }
+        }
+    }
+
+    fn producer(&self, lane: Lane) -> &Renewed {
+        match lane {
+            Lane::Interactive => &self.interactive,
+            Lane::Bulk => &self.bulk,
         }
     }
 }
 
 impl Renewed {
-    fn open(kafka: &Kafka) -> Result<Self, KafkaError> {
-        let producer = Mutex::new(Arc::new(kafka.command_producer().create()?));
-        Ok(Self { kafka: kafka.clone(), producer, shown: Mutex::default() })
+    fn open(kafka: &Kafka, lane: Lane) -> Result<Self, KafkaError> {
+        let producer = Mutex::new(Arc::new(kafka.command_producer(lane).create()?));
+        Ok(Self { kafka: kafka.clone(), lane, producer, shown: Mutex::default() })
     }
 
     fn current(&self) -> Arc<FutureProducer> {
@@ -139,7 +154,7 @@ impl Renewed {
             return;
         }
         tracing::error!(error, "the producer of commands has failed for good: opening another");
-        match self.kafka.command_producer().create() {
+        match self.kafka.command_producer(self.lane).create() {
             Ok(producer) => *current = Arc::new(producer),
             Err(error) => tracing::error!(%error, "no other producer"),
         }
@@ -187,7 +202,7 @@ mod tests {
     #[test]
     fn a_producer_that_has_failed_for_good_is_replaced_once() {
         let kafka = Kafka { bootstrap: "127.0.0.1:1".to_owned(), client_id: "test".to_owned() };
-        let producers = Renewed::open(&kafka).unwrap();
+        let producers = Renewed::open(&kafka, Lane::Bulk).unwrap();
         let first = producers.current();
         producers.renew(&first);
         assert!(Arc::ptr_eq(&first, &producers.current()), "nothing has happened to it");
