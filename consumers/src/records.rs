@@ -121,7 +121,7 @@ fn decoded(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Value {
 fn headers(message: &BorrowedMessage<'_>) -> Map<String, Value> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let value = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| text(bytes).into());
-    let headers = MessageHeaders(message);
+    let headers = MessageHeaders::of(message);
     headers.each().map(|(name, bytes)| (text(name), value(bytes))).collect()
 }
 

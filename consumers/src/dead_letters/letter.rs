@@ -70,7 +70,7 @@ pub(super) struct Action {
 /// Tells letters and acts apart: the handler's headers stand on every letter, and last, so a record
 /// that came with such a header of its own is a letter all the same.
 pub(super) fn read(message: &BorrowedMessage<'_>) -> Read {
-    let mut headers = MessageHeaders(message).all();
+    let mut headers = MessageHeaders::of(message).all();
     let at = Timestamp(message.timestamp().to_millis().unwrap_or_default());
     let source = take(&mut headers, POSITION);
     if let (None, Some(of)) = (&source, value(&headers, OF).and_then(|of| of.parse().ok())) {

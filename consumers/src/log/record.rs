@@ -85,7 +85,7 @@ impl Decoder {
         let frame = self.open(message.payload().unwrap_or_default())?;
         let unknown = |why: &str| Fact::Unknown { record: format!("{}{why}", frame.record_name()) };
         let Some(aggregate) = key_of(message) else { return Ok(unknown(": its key is no UUID")) };
-        let source = MessageHeaders(message);
+        let source = MessageHeaders::of(message);
         let event_topic = message.topic() == schemas::CATALOG.events.name;
         if let Some(event) = domain::catalog::Event::decode(&frame)? {
             let event = EventMessage::read(&source, aggregate, event);
@@ -123,20 +123,24 @@ pub fn key_of(message: &BorrowedMessage<'_>) -> Option<Uuid> {
     Uuid::from_str(text).ok().filter(|id| id.to_string() == text)
 }
 
-/// A Kafka message as a source of headers.
-pub struct MessageHeaders<'a>(pub &'a BorrowedMessage<'a>);
+/// The headers of a Kafka message, walked through once: a record is read by a dozen of them.
+pub struct MessageHeaders<'a>(Vec<(&'a [u8], Option<&'a [u8]>)>);
 
 impl HeaderSource for MessageHeaders<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
-        let headers = native::headers(self.0.headers()?);
-        headers
-            .into_iter()
-            .find(|(known, _)| *known == name.as_bytes())
-            .and_then(|(_, value)| value)
+        let mut headers = self.0.iter();
+        headers.find(|(known, _)| *known == name.as_bytes()).and_then(|(_, value)| *value)
     }
 }
 
-impl MessageHeaders<'_> {
+impl<'a> MessageHeaders<'a> {
+    /// Those of `message`.
+    pub fn of(message: &'a BorrowedMessage<'_>) -> Self {
+        Self(
+            message.headers().map(|headers| native::headers(headers).collect()).unwrap_or_default(),
+        )
+    }
+
     /// All headers, as they came; one without a value as an empty one. What of a name is no text is
     /// replaced: no producer of ours could write it.
     pub fn all(&self) -> Headers {
@@ -151,8 +155,8 @@ impl MessageHeaders<'_> {
     }
 
     /// Each name and value, as they came.
-    pub fn each(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.0.headers().into_iter().flat_map(native::headers)
+    pub fn each(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        self.0.iter().copied()
     }
 }
 

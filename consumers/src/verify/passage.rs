@@ -145,7 +145,7 @@ impl Taken<'_> {
         ledger: &mut Ledger<'_>,
         message: &BorrowedMessage<'_>,
     ) -> anyhow::Result<()> {
-        let headers = MessageHeaders(message);
+        let headers = MessageHeaders::of(message);
         let Some(key) = key_of(message) else { return Ok(()) };
         let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
         if !self.scope.is_of(&origin.mall) {
@@ -187,7 +187,7 @@ fn take_event(
     message: &BorrowedMessage<'_>,
     checks: &mut Checks,
 ) {
-    let headers = MessageHeaders(message);
+    let headers = MessageHeaders::of(message);
     let id = headers.header("ce_id").and_then(|id| Uuid::try_parse_ascii(id).ok());
     let key = key_of(message).map(|key| key.to_string()).unwrap_or_default();
     let at_home = schemas::partition_of(&key, PARTITIONS) == logged.partition;
