@@ -22,6 +22,9 @@ pub type Settings = BTreeMap<String, String>;
 /// How long a binary may run that is waited for.
 const AT_MOST: Duration = Duration::from_secs(600);
 
+/// What follows the log gives way on a machine that it shares with whoever is waited for.
+const FOLLOWERS: [&str; 2] = ["projector", "indexer"];
+
 /// A running binary of this workspace; dropped, it is killed.
 pub struct Process {
     name: String,
@@ -156,7 +159,13 @@ impl Process {
     pub fn start(binary: &str, name: &str, settings: &Settings) -> Result<Self> {
         let log = log_of(name)?;
         let file = File::options().create(true).append(true).open(&log)?;
-        let mut command = command(binary, &[], settings)?;
+        let mut command = if FOLLOWERS.contains(&binary) {
+            let path = binaries()?.join(binary);
+            let path = path.to_str().context("a path that is text")?;
+            clean(Command::new("nice"), &["-n", "10", path], settings)
+        } else {
+            command(binary, &[], settings)?
+        };
         command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
         // A Ctrl-C is for whoever started it, who then ends it in order.
         command.process_group(0);
@@ -292,12 +301,15 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
 }
 
 fn command(binary: &str, arguments: &[&str], settings: &Settings) -> Result<Command> {
-    let mut command = Command::new(binaries()?.join(binary));
+    Ok(clean(Command::new(binaries()?.join(binary)), arguments, settings))
+}
+
+fn clean(mut command: Command, arguments: &[&str], settings: &Settings) -> Command {
     for (variable, _) in env::vars().filter(|(name, _)| name.starts_with("JANGBU_")) {
         command.env_remove(variable);
     }
     command.args(arguments).envs(settings);
-    Ok(command)
+    command
 }
 
 /// Sends a signal to a process that is ours.

@@ -160,4 +160,5 @@ class Server:
         """Leaves the pid behind, so that the server is found even when its supervisor was killed."""
         pid_file = shlex.quote(f"{self.stack.state}/{self.name}.pid")
         exports = "".join(f"export {key}={shlex.quote(text)}\n" for key, text in self.environment().items())
-        return f"#!/bin/sh\necho $$ > {pid_file}\n{exports}exec {shlex.join(self.command())}\n"
+        command = ["nice", "-n", str(self.options.get("nice", 0)), *self.command()]
+        return f"#!/bin/sh\necho $$ > {pid_file}\n{exports}exec {shlex.join(command)}\n"
