@@ -20,3 +20,8 @@ pub mod standing;
 pub mod status;
 pub mod telemetry;
 pub mod verify;
+
+/// Of every process of ours: a command is read, checked, decided and told in some hundred small
+/// pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
