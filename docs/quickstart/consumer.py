@@ -20,7 +20,7 @@ TOPIC = "catalog.events"
 def main(kafka: str, registry: str) -> int:
     schemas, versions, ids = Schemas(registry), {}, set()
     events = gaps = doubles = 0
-    for message in committed(kafka):
+    for message in committed(kafka, {}):
         headers = {name: value.decode() for name, value in message.headers()}
         key, version = message.key().decode(), int(headers["ce_aggregateversion"])
         last = versions.get(key, 0)
@@ -38,18 +38,20 @@ def main(kafka: str, registry: str) -> int:
     return 1 if gaps or doubles else 0
 
 
-def committed(kafka: str):
-    """Every committed message, partition by partition as they come."""
+def committed(kafka: str, starts: dict[int, int]):
+    """Every committed message from `starts` on, by partition, else from the first, as they
+    come, to the end as it is now."""
     settings = {
         "bootstrap.servers": kafka,
         "group.id": "quickstart",
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
+        "auto.offset.reset": "error",  # an offset that the log does not have is of another log
     }
     consumer = Consumer(settings)
     partitions = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
-    consumer.assign([TopicPartition(TOPIC, number, 0) for number in partitions])
+    consumer.assign([TopicPartition(TOPIC, number, starts.get(number, 0)) for number in partitions])
     unfinished = set(partitions)
     while unfinished:
         message = consumer.poll(10)
