@@ -19,6 +19,7 @@ pub mod shutdown;
 pub mod standing;
 pub mod status;
 pub mod telemetry;
+pub mod tool;
 pub mod verify;
 
 /// Of every process of ours: a command is read, checked, decided and told in some hundred small

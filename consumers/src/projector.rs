@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::Timestamp;
-use projections::{Engine, Pool, Version, command_status, version};
+use projections::{Engine, Pool, Version, command_status, known, version};
 use schemas::{CATALOG, Codec, Topic};
 use tokio::{
     runtime::{Handle, Runtime},
@@ -67,6 +67,15 @@ pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let sets = sets.collect::<anyhow::Result<Vec<Set>>>()?;
     set::each_once(&sets)?;
     feed_sets(config, &sets, shutdown)
+}
+
+/// Feeds every projection that this process knows, as one set, until the shutdown.
+///
+/// # Errors
+/// As [`feed_sets`].
+pub fn feed_known(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let names: Vec<&str> = known().iter().map(|projection| projection.name()).collect();
+    feed_sets(config, &[Set::parse(&names.join("+"))?], shutdown)
 }
 
 /// Feeds `sets` until the shutdown, a thread each. A worker that meets something unforeseen leaves

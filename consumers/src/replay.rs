@@ -4,7 +4,7 @@
 use std::io::{Write, stdout};
 
 use anyhow::{Context as _, ensure};
-use projections::{AnyProjection, Error, Pool, Version, named, search::Search, version};
+use projections::{AnyProjection, Error, Pool, Version, known, named, search::Search, version};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -23,7 +23,7 @@ pub use fill::start;
 const PROJECTION: Flag = Flag {
     name: "projection",
     value: Some("NAME"),
-    meaning: "products, directory, command_status, snapshot or history; or as a word.",
+    meaning: "Its name, such as products; or as a word.",
 };
 const VERSION: Flag = Flag { name: "version", value: Some("N"), meaning: "The version." };
 
@@ -135,8 +135,8 @@ pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     // An older build does not know that they may be left out.
     runtime.block_on(version::build_keys(&db, projection, number))?;
     let was = runtime.block_on(version::activate(&db, projection, number))?;
-    let name = projection.name();
-    writeln!(stdout(), "{name}: version {number} is active, {was} is kept")?;
+    let kept = if was > 0 { format!(", {was} is kept") } else { String::new() };
+    writeln!(stdout(), "{}: version {number} is active{kept}", projection.name())?;
     Ok(true)
 }
 
@@ -168,7 +168,8 @@ fn open(config: &Config) -> anyhow::Result<(Runtime, Pool, Vec<Version>)> {
 
 fn projection(given: &Given) -> anyhow::Result<&'static dyn AnyProjection> {
     let name = given.value(PROJECTION.name).context("which projection?")?;
-    named(name).with_context(|| format!("{name:?} is not a projection"))
+    let known = || known().iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+    named(name).with_context(|| format!("{name:?} is not a projection: there are {}", known()))
 }
 
 fn number(given: &Given) -> anyhow::Result<i32> {

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use domain::Timestamp;
 use projections::{
-    ALL, AnyProjection, Checkpoint, Pool, Tables, checkpoint,
+    AnyProjection, Checkpoint, Pool, Tables, checkpoint, known,
     search::{self, Search},
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -162,7 +162,7 @@ pub(crate) async fn read_models(config: &Config) -> anyhow::Result<(Pool, Tables
 /// The projections that are live.
 pub(crate) async fn projections(db: &Pool, tables: &Tables) -> anyhow::Result<Vec<Reader>> {
     let mut readers = vec![];
-    for projection in ALL {
+    for &projection in known() {
         readers.push(version_of(db, projection, tables.version(projection.name())).await?);
     }
     Ok(readers)

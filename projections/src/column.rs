@@ -10,59 +10,65 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// Reads a row's columns by name.
-pub(crate) struct Columns<'r>(pub(crate) &'r MySqlRow);
+/// Reads a row's columns by name, for [`Projection::read`](crate::Projection::read). Each fails
+/// where the column is not there or holds something else.
+pub struct Columns<'r>(pub &'r MySqlRow);
 
 impl<'r> Columns<'r> {
-    pub(crate) fn get<T: Decode<'r, MySql> + Type<MySql>>(
+    /// A value of a type that MySQL knows.
+    pub fn get<T: Decode<'r, MySql> + Type<MySql>>(
         &self,
         column: &'static str,
     ) -> Result<T, Error> {
         Ok(self.0.try_get(column)?)
     }
 
-    pub(crate) fn uuid(&self, column: &'static str) -> Result<Uuid, Error> {
+    /// A key or a reference.
+    pub fn uuid(&self, column: &'static str) -> Result<Uuid, Error> {
         self.optional_uuid(column)?.ok_or_else(|| Error::corrupt(column, "NULL"))
     }
 
-    pub(crate) fn optional_uuid(&self, column: &'static str) -> Result<Option<Uuid>, Error> {
+    /// The same, where there may be none.
+    pub fn optional_uuid(&self, column: &'static str) -> Result<Option<Uuid>, Error> {
         let bytes: Option<&[u8]> = self.get(column)?;
         bytes.map(|b| Uuid::from_slice(b).map_err(|e| Error::corrupt(column, e))).transpose()
     }
 
-    pub(crate) fn mall(&self, column: &'static str) -> Result<MallId, Error> {
+    /// A mall.
+    pub fn mall(&self, column: &'static str) -> Result<MallId, Error> {
         self.get::<String>(column)?.parse().map_err(|e| Error::corrupt(column, e))
     }
 
     /// A value of an enumeration, kept by its name.
-    pub(crate) fn text<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T, Error> {
+    pub fn text<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T, Error> {
         self.get::<&str>(column)?.parse().map_err(|e| Error::corrupt(column, e))
     }
 
-    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
+    /// A time.
+    pub fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
         self.get(column).map(Timestamp)
     }
 
-    pub(crate) fn money(
-        &self,
-        minor: &'static str,
-        currency: &'static str,
-    ) -> Result<Money, Error> {
+    /// An amount, of the columns that hold its minor units and its currency.
+    pub fn money(&self, minor: &'static str, currency: &'static str) -> Result<Money, Error> {
         let code: Currency =
             self.get::<&str>(currency)?.parse().map_err(|e| Error::corrupt(currency, e))?;
         Ok(Money { minor: self.get(minor)?, currency: code })
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+    /// A value kept as JSON.
+    pub fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
         serde_json::from_str(self.get(column)?).map_err(|e| Error::corrupt(column, e))
     }
 }
 
-/// Adds values in the order of a statement's columns.
-pub(crate) struct Values<'a>(pub(crate) &'a mut MySqlArguments);
+/// Adds values in the order of a statement's columns, for
+/// [`Projection::write`](crate::Projection::write).
+pub struct Values<'a>(pub &'a mut MySqlArguments);
 
 impl Values<'_> {
-    pub(crate) fn add<'t, T: Encode<'t, MySql> + Type<MySql>>(
+    /// Any value that MySQL knows.
+    pub fn add<'t, T: Encode<'t, MySql> + Type<MySql>>(
         &mut self,
         value: T,
     ) -> Result<&mut Self, BoxDynError> {
@@ -70,11 +76,13 @@ impl Values<'_> {
         Ok(self)
     }
 
-    pub(crate) fn uuid(&mut self, id: &Uuid) -> Result<&mut Self, BoxDynError> {
+    /// A key or a reference.
+    pub fn uuid(&mut self, id: &Uuid) -> Result<&mut Self, BoxDynError> {
         self.add(id.as_bytes().as_slice())
     }
 
-    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<&mut Self, BoxDynError> {
+    /// A value to be kept as JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<&mut Self, BoxDynError> {
         self.add(serde_json::to_string(value)?)
     }
 }

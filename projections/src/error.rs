@@ -41,6 +41,9 @@ pub enum Error {
     /// The active version may not be dropped.
     #[error("{0} is active")]
     Live(String),
+    /// A projection that a process cannot be told to know.
+    #[error("{0:?} {1}")]
+    NotOwn(String, &'static str),
     /// Not the name of a table of ours.
     #[error("{0:?} names no projection's table")]
     NoSuchTable(String),

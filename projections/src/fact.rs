@@ -96,12 +96,16 @@ impl Logged {
     }
 
     /// Whether it is the first event of its aggregate.
-    pub(crate) fn is_first(&self) -> bool {
+    pub fn is_first(&self) -> bool {
         self.fact.event_head().is_some_and(|head| head.version == 1)
     }
 
-    /// As [`Self::aggregate`], and `None` for the events of other kinds of aggregates.
-    pub(crate) fn aggregate_of(&self, kind: &str) -> Result<Option<Uuid>, Fault> {
+    /// The aggregate whose event this is, if it is of this kind, such as `product`; `None` for others
+    /// and for decisions.
+    ///
+    /// # Errors
+    /// [`Fault::Unknown`] for an event that cannot be read.
+    pub fn aggregate_of(&self, kind: &str) -> Result<Option<Uuid>, Fault> {
         let aggregate = self.aggregate()?;
         Ok(aggregate.filter(|_| self.fact.event_head().is_some_and(|head| head.kind == kind)))
     }

@@ -14,6 +14,7 @@ mod fact;
 #[cfg(test)]
 mod given;
 pub mod history;
+mod known;
 mod memory;
 mod moment;
 mod page;
@@ -27,14 +28,16 @@ mod table;
 pub mod version;
 
 pub use checkpoint::{Checkpoint, Consumed};
+pub use column::{Columns, Values};
 pub use engine::{
     Batch, Engine, EngineError, Extent, Filled, Filling, Moved, Part, Refused, Share, Stop,
     apply_as_one,
 };
 pub use error::Error;
 pub use fact::{EventHead, Fact, Logged};
+pub use known::{ALL, Projections, know_only, known, named};
 pub use page::Page;
 pub use pool::{Pool, connect};
-pub use projection::{ALL, AnyProjection, Fault, Projection, named};
+pub use projection::{AnyProjection, Fault, Projection, follows};
 pub use table::{TableName, Tables};
 pub use version::{Version, create, discard, migrate};

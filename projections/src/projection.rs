@@ -11,14 +11,9 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    command_status::CommandStatus,
-    directory::Directory,
     error::Error,
     fact::Logged,
-    history::History,
     memory::{Known, Memory},
-    products::Products,
-    snapshot::Snapshot,
     store,
     table::TableName,
 };
@@ -119,22 +114,16 @@ pub enum Fault {
     Unknown(String),
 }
 
-/// Whether `found` is the version after `at`.
-pub(crate) fn follows(at: i64, found: i64) -> Result<(), Fault> {
+/// That `found` is the version after `at`, which is 0 where nothing was applied.
+///
+/// # Errors
+/// [`Fault::Gap`] or [`Fault::Doubled`].
+pub fn follows(at: i64, found: i64) -> Result<(), Fault> {
     match found - at {
         1 => Ok(()),
         ..1 => Err(Fault::Doubled { at, found }),
         _ => Err(Fault::Gap { at, found }),
     }
-}
-
-/// Every projection of this build. Each is a set of its own in `active`.
-pub const ALL: [&dyn AnyProjection; 5] =
-    [&Products, &Directory, &CommandStatus, &Snapshot, &History];
-
-/// The projection called `name`.
-pub fn named(name: &str) -> Option<&'static dyn AnyProjection> {
-    ALL.into_iter().find(|projection| projection.name() == name)
 }
 
 /// A future of one engine step.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use sqlx::{AssertSqlSafe, MySqlExecutor, SqlSafeStr, SqlStr};
 
-use crate::{error::Error, projection::named, version};
+use crate::{error::Error, known::named, version};
 
 /// What is live, read once per request, so that one answer never mixes two versions.
 #[derive(Clone, Debug)]
@@ -49,7 +49,11 @@ impl Tables {
         projections.iter().try_for_each(|projection| self.table(projection).map(drop))
     }
 
-    pub(crate) fn table(&self, projection: &str) -> Result<TableName, Error> {
+    /// The table of the live version of a projection.
+    ///
+    /// # Errors
+    /// [`Error::NotActive`] where there is none.
+    pub fn table(&self, projection: &str) -> Result<TableName, Error> {
         match self.version(projection) {
             0 => Err(Error::NotActive(projection.to_owned())),
             version => TableName::of(projection, version),
@@ -58,7 +62,7 @@ impl Tables {
 }
 
 impl TableName {
-    /// The table of `version` of a projection that exists in this build.
+    /// The table of `version` of a projection that this process knows.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`] for any other name, and for versions below 1.
@@ -71,7 +75,7 @@ impl TableName {
 
     /// `template` with `{table}` named and `{values}` spelled out as `rows` times `width`
     /// placeholders. Templates are literals and names are checked, so no text of a caller gets in.
-    pub(crate) fn statement(&self, template: &'static str, width: usize, rows: usize) -> SqlStr {
+    pub fn statement(&self, template: &'static str, width: usize, rows: usize) -> SqlStr {
         let row = match width {
             1 => "?".to_owned(),
             _ => format!("({})", vec!["?"; width].join(",")),

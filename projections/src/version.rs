@@ -7,8 +7,9 @@ use sqlx::{MySqlConnection, MySqlExecutor};
 
 use crate::{
     error::Error,
+    known::{known, named},
     pool::Pool,
-    projection::{ALL, AnyProjection},
+    projection::AnyProjection,
     table::TableName,
 };
 
@@ -39,7 +40,7 @@ pub struct Version {
 /// not meet another table by its name.
 const DROPPED: &str = "dropped";
 
-/// Every version that there is, or was, by projection and number.
+/// Every version that there is, or was, of what this process knows, by projection and number.
 ///
 /// # Errors
 /// [`Error::Db`] when the server refuses or does not answer.
@@ -52,7 +53,7 @@ pub async fn all(db: impl MySqlExecutor<'_>) -> Result<Vec<Version>, Error> {
     .await?;
     let known = |(table, shape, ready, active): (String, String, bool, bool)| {
         let (name, number) = table.rsplit_once("_v")?;
-        let projection = crate::named(name)?;
+        let projection = named(name)?;
         let (ours, dropped) = (shape == projection.shape(), shape == DROPPED);
         let (projection, version) = (projection.name(), number.parse().ok()?);
         Some(Version { projection, version, ours, ready, active, dropped })
@@ -83,10 +84,10 @@ pub(crate) fn read_by_this_build(versions: &[Version]) -> BTreeMap<String, i32> 
 pub async fn migrate(db: &Pool) -> Result<(), Error> {
     // Those of a later build may have run already, and are additions only.
     sqlx::migrate!().set_ignore_missing(true).run(db).await?;
-    let known = all(db).await?;
-    for projection in ALL {
+    let versions = all(db).await?;
+    for &projection in known() {
         // Where there is a later version, or one of another build, it is not for this to make one.
-        let mut of_it = known.iter().filter(|known| known.projection == projection.name());
+        let mut of_it = versions.iter().filter(|known| known.projection == projection.name());
         if of_it.any(|known| known.version != 1 || !known.ours) {
             continue;
         }
@@ -171,7 +172,7 @@ pub async fn set_ready(
     Ok(())
 }
 
-/// Makes a version the active one, and tells which one was until now. Whoever reads meanwhile reads
+/// Makes a version the active one, and tells which one was until now, 0 where none was. Whoever reads meanwhile reads
 /// one of the two.
 ///
 /// # Errors
@@ -191,11 +192,10 @@ pub async fn activate(
     if !ready.fetch_one(&mut *transaction).await? {
         return Err(Error::NotReady(table.to_string()));
     }
-    sqlx::query("UPDATE active SET version = ? WHERE set_name = ?")
-        .bind(version)
-        .bind(projection.name())
-        .execute(&mut *transaction)
-        .await?;
+    let text = "INSERT INTO active (set_name, version) VALUES (?, ?) AS new \
+                ON DUPLICATE KEY UPDATE version = new.version";
+    let query = sqlx::query(text).bind(projection.name()).bind(version);
+    query.execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(was)
 }

@@ -157,14 +157,27 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(binary: &str, name: &str, settings: &Settings) -> Result<Self> {
+        Self::start_with(binary, &[], name, settings)
+    }
+
+    /// As [`Process::start`], with arguments.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_with(
+        binary: &str,
+        arguments: &[&str],
+        name: &str,
+        settings: &Settings,
+    ) -> Result<Self> {
         let log = log_of(name)?;
         let file = File::options().create(true).append(true).open(&log)?;
         let mut command = if FOLLOWERS.contains(&binary) {
             let path = binaries()?.join(binary);
             let path = path.to_str().context("a path that is text")?;
-            clean(Command::new("nice"), &["-n", "10", path], settings)
+            clean(Command::new("nice"), &[&["-n", "10", path], arguments].concat(), settings)
         } else {
-            command(binary, &[], settings)?
+            command(binary, arguments, settings)?
         };
         command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
         // A Ctrl-C is for whoever started it, who then ends it in order.

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use ::schemas::CATALOG;
 use anyhow::Context;
 use projections::{
-    ALL, Pool, Tables,
+    Pool, Tables, known,
     search::{self, Layout, Search, Source},
 };
 use rdkafka::consumer::BaseConsumer;
@@ -33,7 +33,7 @@ pub async fn run(config: &Config, _: &Given) -> anyhow::Result<bool> {
     projections::migrate(&db).await.context("mysql")?;
     writeln!(stdout(), "tables are up to date")?;
     let tables = Tables::active(&db).await.context("mysql")?;
-    for projection in ALL {
+    for projection in known() {
         if let Err(error) = tables.require(&[projection.name()]) {
             writeln!(stdout(), "{error}")?;
         }

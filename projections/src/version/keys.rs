@@ -81,7 +81,7 @@ fn keys(create: &'static str) -> impl Iterator<Item = (&'static str, &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projection::ALL;
+    use crate::known::ALL;
 
     #[test]
     fn every_secondary_key_is_found_in_its_statement() {

@@ -29,6 +29,7 @@ mod kills;
 mod once;
 mod outages;
 mod overload;
+mod own;
 mod past;
 mod replay;
 mod restore;
@@ -174,6 +175,8 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers replay::a_version_is_filled_swapped_and_dropped),
         trial!(on_servers replay::a_rebuild_killed_ten_times_goes_on),
+        trial!(on_servers own::a_teams_projection_is_fed_rebuilt_and_swapped),
+        trial!(on_servers own::a_strangers_projection_is_right),
         trial!(on_servers upgrade::two_builds_work_side_by_side),
         trial!(on_servers foreign::strangers_decode_every_event),
     ]
