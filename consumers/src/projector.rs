@@ -32,7 +32,7 @@ mod rest;
 mod set;
 mod worker;
 
-pub use filler::fill;
+pub use filler::{Job, fill};
 pub use set::Set;
 
 /// What any projection may read.

@@ -5,6 +5,7 @@ use std::io::{Write, stdout};
 
 use anyhow::{Context as _, ensure};
 use projections::{AnyProjection, Error, Pool, Version, known, named, search::Search, version};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
 };
 
 mod compare;
+mod copy;
+mod course;
 mod fill;
 
 pub use compare::{COMPARE, compare};
@@ -31,6 +34,12 @@ const THROTTLE: Flag = Flag {
     name: "throttle",
     value: Some("N"),
     meaning: "Records in a second, at most, for each process that fills it; more than are written.",
+};
+
+const PARTITIONS: Flag = Flag {
+    name: "partitions",
+    value: Some("0,2,4"),
+    meaning: "Fill only these, whoever fills the others; with --follow, until those are level, too.",
 };
 
 /// What is further behind than so many seconds is not swapped in.
@@ -52,6 +61,17 @@ pub const START: Usage = Usage {
             value: None,
             meaning: "Go on feeding it when it is level, until asked to stop.",
         },
+        PARTITIONS,
+        Flag {
+            name: "from-snapshot",
+            value: None,
+            meaning: "Begin with a copy of the active one, which must be of this build's shape.",
+        },
+        Flag {
+            name: "json",
+            value: None,
+            meaning: "Each second a line of JSON for each partition, and a last one.",
+        },
     ],
 };
 
@@ -59,7 +79,7 @@ pub const START: Usage = Usage {
 pub const STATUS: Usage = Usage {
     about: "jangbu replay status: which versions of projections there are, and how far they are.",
     settings: &[],
-    flags: &[],
+    flags: &[Flag { name: "json", value: None, meaning: "A line of JSON for each version." }],
 };
 
 /// What `jangbu replay swap` takes.
@@ -83,7 +103,7 @@ pub const DROP: Usage = Usage {
 ///
 /// # Errors
 /// When a server does not answer.
-pub fn status(config: &Config, _: &Given) -> anyhow::Result<bool> {
+pub fn status(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let (runtime, db, versions) = open(config)?;
     let log = Log::of(config)?;
     let head = [
@@ -98,6 +118,15 @@ pub fn status(config: &Config, _: &Given) -> anyhow::Result<bool> {
         let projection = named(version.projection).context("a projection")?;
         let reader = standing::version_of(&db, projection, version.version);
         let standing = log.standing(&runtime.block_on(reader)?)?;
+        if given.has("json") {
+            let Version { ours, ready, active, .. } = *version;
+            let line = json!({ "projection": standing.name, "version": standing.version,
+                "state": state(version), "active": active, "ready": ready, "of_this_build": ours,
+                "behind": standing.behind(), "lag_seconds": standing.seconds(),
+                "owners": standing.owners, "partitions": standing.partitions });
+            writeln!(stdout(), "{line}")?;
+            continue;
+        }
         let owners = standing.owners.iter();
         let owners = owners.map(|o| format!("{}@{} ({})", o.client, o.host, o.partitions.len()));
         rows.push(vec![
@@ -108,13 +137,18 @@ pub fn status(config: &Config, _: &Given) -> anyhow::Result<bool> {
             owners.collect::<Vec<_>>().join(" "),
         ]);
     }
-    write!(stdout(), "{}", table(&head, &rows))?;
+    if !given.has("json") {
+        write!(stdout(), "{}", table(&head, &rows))?;
+    }
     Ok(true)
 }
 
 fn state(version: &Version) -> String {
     let level = if version.ready { "ready" } else { "filling" };
     let state = if version.active { "active" } else { level };
+    if version.copying {
+        return "being copied".to_owned();
+    }
     if version.ours { state.to_owned() } else { format!("{state}, of another build") }
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+mod bars;
 mod progress;
 
+pub(crate) use bars::{Bar, Bars};
 pub(crate) use progress::Progress;
 
 /// Where a column's text stands.

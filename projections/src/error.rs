@@ -38,6 +38,9 @@ pub enum Error {
          beside it; on a trial stack, `make clean` begins anew"
     )]
     OtherShape(String),
+    /// A copy would go over what was filled from the log.
+    #[error("{0} was begun from the log, or has been dropped meanwhile: it is not made a copy")]
+    Begun(String),
     /// The active version may not be dropped.
     #[error("{0} is active")]
     Live(String),

@@ -14,9 +14,11 @@ use crate::{
 };
 
 mod compare;
+mod copy;
 mod keys;
 
 pub use compare::{Comparison, Difference, Page};
+pub use copy::{about, copy};
 pub use keys::build_keys;
 
 /// A version of a projection, as it is kept.
@@ -34,11 +36,15 @@ pub struct Version {
     pub active: bool,
     /// Whether it is gone: only its number is kept.
     pub dropped: bool,
+    /// Whether it is being copied from another, or that was begun: it is none yet.
+    pub copying: bool,
 }
 
 /// The shape of what was dropped. Its number is never used again: a zombie that still feeds it must
 /// not meet another table by its name.
 const DROPPED: &str = "dropped";
+/// The shape of what is being copied from another version.
+const COPYING: &str = "copying";
 
 /// Every version that there is, or was, of what this process knows, by projection and number.
 ///
@@ -55,8 +61,9 @@ pub async fn all(db: impl MySqlExecutor<'_>) -> Result<Vec<Version>, Error> {
         let (name, number) = table.rsplit_once("_v")?;
         let projection = named(name)?;
         let (ours, dropped) = (shape == projection.shape(), shape == DROPPED);
+        let copying = shape == COPYING;
         let (projection, version) = (projection.name(), number.parse().ok()?);
-        Some(Version { projection, version, ours, ready, active, dropped })
+        Some(Version { projection, version, ours, ready, active, dropped, copying })
     };
     let mut versions: Vec<Version> = rows.into_iter().filter_map(known).collect();
     versions.sort_by_key(|version| (version.projection, version.version));
@@ -250,6 +257,7 @@ mod tests {
             ready,
             active,
             dropped: false,
+            copying: false,
         };
         let (other, ours) = (false, true);
         for (versions, read) in [

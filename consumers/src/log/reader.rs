@@ -39,6 +39,14 @@ pub struct Reader {
     topics: Vec<Topic>,
     decoder: Decoder,
     silence: Silence,
+    hand: Hand,
+}
+
+/// Who gives the partitions out.
+enum Hand {
+    Group,
+    /// Whoever made the reader: these, which it has not been told yet, or none any more.
+    Given(Option<Vec<i32>>),
 }
 
 /// What a poll brought.
@@ -62,19 +70,42 @@ impl Reader {
         topics: &[Topic],
         decoder: Decoder,
     ) -> anyhow::Result<Self> {
-        Ok(Self {
-            kafka: kafka.clone(),
-            group: group.to_owned(),
-            member: join(kafka, group, topics)?,
-            topics: topics.to_vec(),
-            decoder,
-            silence: Silence::default(),
-        })
+        let member = join(kafka, group, topics)?;
+        Ok(Self::with(member, kafka, group, topics, decoder, Hand::Group))
+    }
+
+    /// Reads these partitions, whoever else may read them.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn of(
+        kafka: &Kafka,
+        group: &str,
+        topics: &[Topic],
+        decoder: Decoder,
+        partitions: &[i32],
+    ) -> anyhow::Result<Self> {
+        let member = kafka.follower(group).create_with_context(Ownership::default())?;
+        let hand = Hand::Given(Some(partitions.to_vec()));
+        Ok(Self::with(member, kafka, group, topics, decoder, hand))
+    }
+
+    fn with(
+        member: Member,
+        kafka: &Kafka,
+        group: &str,
+        topics: &[Topic],
+        decoder: Decoder,
+        hand: Hand,
+    ) -> Self {
+        let (kafka, group, topics) = (kafka.clone(), group.to_owned(), topics.to_vec());
+        Self { kafka, group, member, topics, decoder, silence: Silence::default(), hand }
     }
 
     /// Comes into the group as another member, where this one does not come back.
     fn come_back(&mut self) -> anyhow::Result<()> {
-        if !self.topics.first().is_some_and(|first| is_stranded(&self.member, first.name)) {
+        let first = self.topics.first().filter(|_| matches!(self.hand, Hand::Group));
+        if !first.is_some_and(|first| is_stranded(&self.member, first.name)) {
             return Ok(());
         }
         tracing::error!(
@@ -134,6 +165,12 @@ impl Reader {
         let show = || native::show_brokers(self.member.client(), &self.kafka.bootstrap);
         self.silence.break_with(show);
         self.come_back()?;
+        if let Hand::Given(given) = &mut self.hand
+            && let Some(partitions) = given.take()
+        {
+            self.tell_owned(partitions.len());
+            return Ok(Polled::Assigned(partitions));
+        }
         let deadline = Instant::now() + wait;
         let (mut records, mut bytes) = (Vec::new(), 0);
         loop {

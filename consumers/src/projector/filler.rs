@@ -43,17 +43,24 @@ const LATEST: Duration = Duration::from_secs(2);
 /// Bytes of states that are kept, about; each takes some three times as much in memory.
 const MOST: usize = 192 << 20;
 
+/// What is to be filled.
+pub struct Job {
+    /// The projection.
+    pub projection: &'static dyn AnyProjection,
+    /// The version of it.
+    pub version: i32,
+    /// Records in a second, at most.
+    pub throttle: Option<NonZeroU32>,
+    /// The partitions; none for those that the group gives to this process.
+    pub partitions: Option<Vec<i32>>,
+}
+
 /// Fills a version until the shutdown. What may pass is waited for.
 ///
 /// # Errors
 /// When the work cannot begin, or a record cannot be applied or a row not be written.
-pub fn fill(
-    config: &Config,
-    projection: &'static dyn AnyProjection,
-    number: i32,
-    throttle: Option<NonZeroU32>,
-    shutdown: &Shutdown,
-) -> anyhow::Result<()> {
+pub fn fill(config: &Config, job: &Job, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let Job { projection, version: number, .. } = *job;
     let runtime = Runtime::new()?;
     let read_models = runtime.block_on(needed::versions(config, &[], shutdown))?;
     let Some(read_models) = read_models else { return Ok(()) };
@@ -63,7 +70,7 @@ pub fn fill(
     let engine = Engine::new(around.db.clone(), projection, number)?.with_points(faults::point);
     let engine = Arc::new(engine);
     while !shutdown.requested() {
-        let Err(error) = Filler::run(&around, &engine, throttle, shutdown) else { continue };
+        let Err(error) = Filler::run(&around, &engine, job, shutdown) else { continue };
         if is_final(&error) {
             return Err(error);
         }
@@ -109,21 +116,26 @@ impl Filler {
     fn run(
         around: &Surroundings,
         engine: &Arc<Engine>,
-        throttle: Option<NonZeroU32>,
+        job: &Job,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let (projection, version) = (engine.projection(), engine.version());
         let group = group_of_projections([(projection.name(), version)]);
         let (kafka, decoder) = (&around.kafka, around.decoder.clone());
+        let topics = projection.topics();
+        let reader = match &job.partitions {
+            Some(partitions) => Reader::of(kafka, &group, topics, decoder, partitions)?,
+            None => Reader::subscribe(kafka, &group, topics, decoder)?,
+        };
         let mut filler = Self {
             runtime: around.runtime.clone(),
-            reader: Reader::subscribe(kafka, &group, projection.topics(), decoder)?,
+            reader,
             rest: Rest::new(kafka, &group, around.ends.clone())?,
             engine: Arc::clone(engine),
             owned: BTreeMap::new(),
             taken: BTreeMap::new(),
             writing: VecDeque::new(),
-            pace: Pace::new(throttle),
+            pace: Pace::new(job.throttle),
             shutdown: shutdown.clone(),
         };
         while !shutdown.requested() {

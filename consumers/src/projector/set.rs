@@ -107,6 +107,7 @@ mod tests {
             ready,
             active: version == 1,
             dropped: false,
+            copying: false,
         };
         let known = [
             of("products", 1, true, true),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use domain::MallId;
 use projections::{
     AnyProjection, Pool,
     version::{Comparison, Difference, Page, Version},
@@ -46,6 +47,11 @@ pub const COMPARE: Usage = Usage {
             meaning: "Of N pages of 1000 rows one; default all.",
         },
         Flag {
+            name: "malls",
+            value: Some("a,b"),
+            meaning: "The rows of these malls only: what a changed fold makes of them.",
+        },
+        Flag {
             name: "json",
             value: None,
             meaning: "A line of JSON for each difference, and a last one.",
@@ -72,9 +78,11 @@ pub fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let with = given.value("with").map(str::parse).transpose().context("--with N")?;
     let with = with.map_or_else(|| active(projection, &versions), Ok)?;
     let sample = given.value("sample").map(str::parse).transpose().context("--sample N")?;
+    let malls = given.value("malls").map(|malls| malls.split(',').map(str::parse).collect());
+    let malls: Vec<MallId> = malls.transpose().context("--malls")?.unwrap_or_default();
     ensure!(with != number, "{} {number} is the active one: --with N", projection.name());
-    let compared = Comparison::of(&db, projection, (with, number), sample.unwrap_or(1));
-    let comparison = runtime.block_on(compared)?;
+    let compared = runtime.block_on(Comparison::of(&db, projection, (with, number)))?;
+    let comparison = compared.sampled(sample.unwrap_or(1)).of_malls(&malls);
     let (apart, length) = (comparison.apart().to_vec(), runtime.block_on(comparison.length())?);
     let mut progress = Progress::begin(length / sample.unwrap_or(1).max(1))?;
     let shown = if given.has("json") { usize::MAX } else { SHOWN };
@@ -140,7 +148,7 @@ pub(crate) fn told(Difference { key, columns, lacks }: &Difference) -> String {
     }
 }
 
-fn active(projection: &dyn AnyProjection, versions: &[Version]) -> anyhow::Result<i32> {
+pub(super) fn active(projection: &dyn AnyProjection, versions: &[Version]) -> anyhow::Result<i32> {
     let name = projection.name();
     let active = versions.iter().find(|known| known.projection == name && known.active);
     Ok(active.with_context(|| format!("no version of {name} is active: --with N"))?.version)
@@ -183,7 +191,7 @@ pub(crate) async fn beside(
             continue;
         }
         let of = projections::named(projection).context("a projection")?;
-        let comparison = Comparison::of(db, of, (live, version), 1).await?;
+        let comparison = Comparison::of(db, of, (live, version)).await?;
         let found = all(comparison, 1, shutdown, |_, _| {}).await?;
         all_found.push((format!("{projection}: versions {live} and {version}"), found));
     }

@@ -1,21 +1,24 @@
 //! Filling a version from the log.
 
 use std::{
-    io::{Write, stdout},
+    collections::BTreeSet,
     num::NonZeroU32,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow};
-use projections::{AnyProjection, Pool, Version, version};
+use anyhow::{Context as _, anyhow, ensure};
+use projections::{AnyProjection, Pool, Version, checkpoint, version};
 use tokio::runtime::Runtime;
 
+use super::{
+    copy::copy,
+    course::{Applied, Course, Done, End},
+};
 use crate::{
     config::{Config, Given},
     faults,
-    projector::{Set, feed_sets, fill},
-    screen::Progress,
+    projector::{Job, Set, feed_sets, fill},
     shutdown::{Shutdown, shutdown_signal},
     standing::{self, Log, Places},
 };
@@ -24,7 +27,7 @@ use crate::{
 const LEVEL: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Fills a version; whether it became level before a stop was asked for.
+/// Fills a version; whether what it was to fill became level before a stop was asked for.
 ///
 /// # Errors
 /// When a server refuses or does not answer, or the feeding ends by itself.
@@ -34,31 +37,47 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let projection = super::projection(given)?;
     let throttle = given.value(super::THROTTLE.name).map(str::parse::<NonZeroU32>).transpose();
     let throttle = throttle.context("--throttle: a number above 0")?;
+    let share = given.value(super::PARTITIONS.name).map(|text| share(projection, text));
+    let share = share.transpose()?;
     let (runtime, db, versions) = super::open(config)?;
-    let number = next(projection, &versions);
+    let json = given.has("json");
+    let number = if given.has("from-snapshot") {
+        ensure!(share.is_none(), "--from-snapshot copies every partition: without --partitions");
+        let copied = copy(&db, projection, &versions, throttle, json, &shutdown);
+        let Some(number) = runtime.block_on(copied)? else { return Ok(false) };
+        number
+    } else {
+        next(projection, &versions)
+    };
     runtime.block_on(version::create_bare(&db, projection, number))?;
-    writeln!(stdout(), "{}: filling version {number}", projection.name())?;
-    let filling = Filling { runtime, db, log: Log::of(config)?, projection, number };
+    let mut course = Course::new(projection, number, json);
+    course.say(&format!("filling version {number}"))?;
+    let (log, follow) = (Log::of(config)?, given.has("follow"));
+    let job = Job { projection, version: number, throttle, partitions: share };
+    let filling = Filling { runtime, db, log, job: &job, follow };
     let is_read = filling.begin()?;
+    let is_shared = job.partitions.is_some();
+    ensure!(!(is_read && is_shared), "version {number} is read already: without --partitions");
     let sets = [Set::of(projection, number, throttle)];
     let (stop, stopping) = Shutdown::pair();
-    let level = thread::scope(|scope| {
+    let end = thread::scope(|scope| {
         let feeding = scope.spawn(|| {
             // Who reads it expects each change soon, and others may feed it too.
             if is_read {
                 return feed_sets(config, &sets, &stopping);
             }
-            fill(config, projection, number, throttle, &stopping)
+            fill(config, &job, &stopping)
         });
-        let level = filling.finish(&shutdown, || feeding.is_finished());
+        let end = filling.finish(&mut course, &shutdown, &|| feeding.is_finished());
+        course.clear();
         stop.stop();
         feeding.join().map_err(|_| anyhow!("the feeding panicked"))??;
-        level
+        end
     })?;
-    if level && given.has("follow") {
+    if end == End::Level && follow {
         feed_sets(config, &sets, &shutdown)?;
     }
-    Ok(level)
+    Ok(end != End::Stopped)
 }
 
 /// The version that was begun beside the active one, or another.
@@ -69,111 +88,206 @@ fn next(projection: &dyn AnyProjection, versions: &[Version]) -> i32 {
     begun.map_or(newest + 1, |version| version.version)
 }
 
+/// The partitions named in `text`.
+fn share(projection: &dyn AnyProjection, text: &str) -> anyhow::Result<Vec<i32>> {
+    let topic = projection.topics().first().context("a projection reads a topic")?;
+    let last = topic.partitions - 1;
+    let mut share = BTreeSet::new();
+    for word in text.split(',').map(str::trim) {
+        let partition = word.parse().ok().filter(|partition| (0..=last).contains(partition));
+        let partition = partition.with_context(|| {
+            format!("--partitions: {} has the partitions 0 to {last}, and no {word:?}", topic.name)
+        })?;
+        share.insert(partition);
+    }
+    Ok(share.into_iter().collect())
+}
+
 /// A version on its way.
-struct Filling {
+struct Filling<'a> {
     runtime: Runtime,
     db: Pool,
     log: Log,
-    projection: &'static dyn AnyProjection,
-    number: i32,
+    job: &'a Job,
+    follow: bool,
 }
 
-impl Filling {
+impl Filling<'_> {
     /// Notes that it is not level, where nobody has fed it for long: then nobody begins to rely on
     /// it before it is. Whether somebody may rely on it.
     fn begin(&self) -> anyhow::Result<bool> {
-        let reader = standing::version_of(&self.db, self.projection, self.number);
+        let Job { projection, version: number, .. } = *self.job;
+        let reader = standing::version_of(&self.db, projection, number);
         let standing = self.log.standing(&self.runtime.block_on(reader)?)?;
         if standing.owners.is_empty() && standing.seconds() > LEVEL.as_secs_f64() {
-            let note = version::set_ready(&self.db, self.projection, self.number, false);
+            let note = version::set_ready(&self.db, projection, number, false);
             self.runtime.block_on(note)?;
         }
         let versions = self.runtime.block_on(version::all(&self.db))?;
-        let name = self.projection.name();
-        let mut versions = versions.iter().filter(|known| known.projection == name);
-        Ok(versions.any(|known| known.version == self.number && known.ready))
+        let mut versions = versions.iter().filter(|known| known.projection == projection.name());
+        Ok(versions.any(|known| known.version == number && known.ready))
     }
 
     /// Waits until it is level, builds its keys, and notes that it may be read once it is level
-    /// again; whether it came to that.
-    fn finish(&self, shutdown: &Shutdown, has_ended: impl Fn() -> bool) -> anyhow::Result<bool> {
-        let began = Instant::now();
-        let first = sum(&self.applied()?);
-        if !self.watch(first, shutdown, &has_ended)? {
-            return Ok(false);
+    /// again. Of a share of its partitions the others must be level as well.
+    fn finish(
+        &self,
+        course: &mut Course,
+        shutdown: &Shutdown,
+        has_ended: &dyn Fn() -> bool,
+    ) -> anyhow::Result<End> {
+        let Job { projection, version: number, ref partitions, .. } = *self.job;
+        let mine = partitions.clone().unwrap_or_else(|| self.all());
+        let (began, first) = (Instant::now(), self.applied()?);
+        let done = |keys, keys_seconds| -> anyhow::Result<Done> {
+            let offsets = self.sum(&self.applied()?, &mine) - self.sum(&first, &mine);
+            Ok(Done { offsets, seconds: began.elapsed().as_secs_f64(), keys, keys_seconds })
+        };
+        let is_level = |course: &mut Course, of: &[i32], within| {
+            self.watch(course, (of, within), shutdown, has_ended)
+        };
+        if !is_level(course, &mine, None)? {
+            return course.end(End::Stopped, done(0, 0.0)?);
         }
-        let filled = self.rate(sum(&self.applied()?) - first, began);
-        let began = Instant::now();
-        let keys = version::build_keys(&self.db, self.projection, self.number);
-        let keys = self.runtime.block_on(keys)?;
+        let filled = done(0, 0.0)?;
+        if let Some(end) = self.others(course, is_level)? {
+            return course.end(end, filled);
+        }
+        let building = Instant::now();
+        let keys = self.runtime.block_on(version::build_keys(&self.db, projection, number))?;
+        let seconds = building.elapsed().as_secs_f64();
         if keys > 0 {
-            let seconds = began.elapsed().as_secs_f64();
-            writeln!(stdout(), "{}: {keys} keys built in {seconds:.1} s", self.projection.name())?;
+            course.say(&format!("{keys} keys built in {seconds:.1} s"))?;
         }
         // However long another took to build them.
-        if !self.watch(sum(&self.applied()?), shutdown, &has_ended)? {
-            return Ok(false);
+        if !is_level(course, &mine, None)? {
+            let end = partitions.as_ref().map_or(End::Stopped, |_| End::ShareLevel);
+            return course.end(end, done(keys, seconds)?);
         }
-        self.runtime.block_on(version::set_ready(&self.db, self.projection, self.number, true))?;
-        let (name, number) = (self.projection.name(), self.number);
-        writeln!(stdout(), "{name}: version {number} is level with the log: {filled}")?;
-        Ok(true)
+        if let Some(end) = self.others(course, is_level)? {
+            return course.end(end, done(keys, seconds)?);
+        }
+        self.runtime.block_on(version::set_ready(&self.db, projection, number, true))?;
+        course.say(&format!("version {number} is level with the log: {}", rate(filled)))?;
+        course.end(End::Level, Done { keys, keys_seconds: seconds, ..filled })
     }
 
-    /// Shows how far it is, until it is level.
+    /// Where this process fills a share: how that ends unless the others are level, too; they are
+    /// waited for where it was told to follow.
+    fn others(
+        &self,
+        course: &mut Course,
+        is_level: impl FnOnce(&mut Course, &[i32], Option<Duration>) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Option<End>> {
+        let Some(mine) = &self.job.partitions else { return Ok(None) };
+        let list = |of: &[i32]| of.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+        let (ends, applied) = (self.ends()?, self.applied()?);
+        let mut behind = self.all();
+        behind.retain(|of| !mine.contains(of) && !self.is_level(&applied, &ends, &[*of]));
+        if behind.is_empty() {
+            return Ok(None);
+        }
+        course.say(&format!(
+            "the partitions {} of version {} are level; it can be read once {} are as well",
+            list(mine),
+            self.job.version,
+            list(&behind)
+        ))?;
+        // Who is being filled stands a moment behind all the time.
+        let patience = (!self.follow).then_some(LEVEL);
+        let are_level = is_level(course, &self.all(), patience)?;
+        Ok((!are_level).then_some(End::ShareLevel))
+    }
+
+    /// Shows how far `partitions` are, until they are level; false where something ended before,
+    /// or the time in which they should be.
     fn watch(
         &self,
-        first: i64,
+        course: &mut Course,
+        (partitions, within): (&[i32], Option<Duration>),
         shutdown: &Shutdown,
-        has_ended: impl Fn() -> bool,
+        has_ended: &dyn Fn() -> bool,
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let (mut ends, mut seen) = (self.ends()?, Instant::now());
-        let mut applied = self.applied()?;
-        let mut progress = Progress::begin((sum(&ends) - first).unsigned_abs())?;
+        let (mut applied, mut latest) = (self.applied()?, ends.clone());
+        let first = self.sum(&applied, partitions);
         loop {
-            if shutdown.requested() || has_ended() {
-                progress.end();
+            let is_late = within.is_some_and(|within| began.elapsed() > within);
+            if shutdown.requested() || has_ended() || is_late {
+                course.clear();
                 return Ok(false);
             }
-            // The last transaction's marker stands behind the last record, and may never be passed.
-            let at = |place| applied.get(place).copied().unwrap_or_default();
-            if ends.iter().all(|(place, end)| at(place) + 1 >= *end) {
+            if self.is_level(&applied, &ends, partitions) {
                 if seen.elapsed() <= LEVEL {
                     break;
                 }
                 (ends, seen) = (self.ends()?, Instant::now());
             }
             shutdown.sleep(LOOK);
-            let now = self.applied()?;
-            let passed = (sum(&now) - sum(&applied)).unsigned_abs();
-            applied = now;
-            progress.pass(passed, || self.rate(sum(&applied) - first, began));
+            applied = self.applied()?;
+            latest = self.ends().unwrap_or(latest);
+            let offsets = self.sum(&applied, partitions) - first;
+            let seconds = began.elapsed().as_secs_f64();
+            let whole = || rate(Done { offsets, seconds, ..Done::default() });
+            course.show(partitions, &applied, &latest, whole)?;
         }
-        progress.end();
+        course.clear();
         Ok(true)
     }
 
-    fn rate(&self, offsets: i64, began: Instant) -> String {
-        let seconds = began.elapsed().as_secs().max(1);
-        format!("{offsets} offsets in {seconds} s, {}/s", offsets.unsigned_abs() / seconds)
+    /// Whether nothing but the marker of a last transaction is left, which may never be passed.
+    fn is_level(&self, applied: &Applied, ends: &Places, partitions: &[i32]) -> bool {
+        let at = |topic, partition| applied.get(partition).map_or(0, |at| at.next(topic));
+        let mut ends = ends.iter().filter(|((_, partition), _)| partitions.contains(partition));
+        ends.all(|((topic, partition), end)| at(topic, partition) + 1 >= *end)
+    }
+
+    fn all(&self) -> Vec<i32> {
+        let topics = self.job.projection.topics().iter();
+        (0..topics.map(|topic| topic.partitions).max().unwrap_or_default()).collect()
     }
 
     fn ends(&self) -> anyhow::Result<Places> {
         let mut ends = Places::new();
-        for topic in self.projection.topics() {
+        for topic in self.job.projection.topics() {
             let of_topic = self.log.tail.ends(topic)?;
             ends.extend((0..).zip(of_topic).map(|(partition, end)| ((topic.name, partition), end)));
         }
         Ok(ends)
     }
 
-    fn applied(&self) -> anyhow::Result<Places> {
-        let reader = standing::version_of(&self.db, self.projection, self.number);
-        Ok(self.runtime.block_on(reader)?.next)
+    fn applied(&self) -> anyhow::Result<Applied> {
+        let (name, version) = (self.job.projection.name(), self.job.version);
+        Ok(self.runtime.block_on(checkpoint::read_all(&self.db, name, version))?)
+    }
+
+    fn sum(&self, applied: &Applied, partitions: &[i32]) -> i64 {
+        let topics = self.job.projection.topics();
+        let of = |partition| applied.get(partition).into_iter();
+        let places = partitions.iter().flat_map(of);
+        places.flat_map(|at| topics.iter().map(|topic| at.next(topic.name))).sum()
     }
 }
 
-fn sum(places: &Places) -> i64 {
-    places.values().sum()
+fn rate(Done { offsets, seconds, .. }: Done) -> String {
+    let seconds = seconds.max(1.0);
+    format!("{offsets} offsets in {seconds:.0} s, {:.0}/s", offsets as f64 / seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use projections::named;
+
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_the_partitions_that_there_are() {
+        let share = |text| share(named("products").unwrap(), text);
+        assert_eq!(share("4, 0,2,0").unwrap(), [0, 2, 4]);
+        for wrong in ["6", "-1", "", "0,", "one", "0-2"] {
+            let why = share(wrong).unwrap_err().to_string();
+            assert!(why.contains("catalog.events has the partitions 0 to 5"), "{why}");
+        }
+    }
 }

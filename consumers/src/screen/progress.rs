@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often a line tells of it where there is no terminal.
-const NOW_AND_THEN: Duration = Duration::from_secs(5);
+pub(super) const NOW_AND_THEN: Duration = Duration::from_secs(5);
 
 /// A bar over the offsets that are to be read.
 pub(crate) struct Progress {

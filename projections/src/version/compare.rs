@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::MallId;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::{
@@ -63,7 +64,7 @@ pub struct Difference {
 type Digests = BTreeMap<String, String>;
 
 impl Comparison {
-    /// Of `sample` pages one is compared; 1 for all.
+    /// Of all rows.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`] where one is not there; [`Error`] when the server refuses.
@@ -71,7 +72,6 @@ impl Comparison {
         db: &Pool,
         projection: &'static dyn AnyProjection,
         versions: (i32, i32),
-        sample: u64,
     ) -> Result<Self, Error> {
         let name = projection.name();
         let tables = (TableName::of(name, versions.0)?, TableName::of(name, versions.1)?);
@@ -96,9 +96,26 @@ impl Comparison {
             columns: common,
             apart,
             condition: projection.compared().replace("{now}", &now.to_string()),
-            sample: sample.max(1),
+            sample: 1,
             after: None,
         })
+    }
+
+    /// The same, of one page out of so many.
+    #[must_use]
+    pub fn sampled(self, sample: u64) -> Self {
+        Self { sample: sample.max(1), ..self }
+    }
+
+    /// The same, of the rows of some malls; none for all.
+    #[must_use]
+    pub fn of_malls(mut self, malls: &[MallId]) -> Self {
+        if !malls.is_empty() {
+            // The name of a mall holds no quote.
+            let names: Vec<String> = malls.iter().map(|mall| format!("'{mall}'")).collect();
+            self.condition = format!("({}) AND mall IN ({})", self.condition, names.join(", "));
+        }
+        self
     }
 
     /// Columns that only one of them has.

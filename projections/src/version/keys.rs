@@ -21,19 +21,28 @@ pub(super) async fn leave_out(
     if ready.fetch_one(&mut connection).await? {
         return Ok(());
     }
-    let present = present(&mut connection, table).await?;
+    drop_keys(&mut connection, projection, table).await
+}
+
+/// Drops the keys of a table that nobody reads.
+pub(super) async fn drop_keys(
+    db: &mut MySqlConnection,
+    projection: &dyn AnyProjection,
+    table: &TableName,
+) -> Result<(), Error> {
+    let present = present(db, table).await?;
     let keys = keys(projection.table()).filter(|(name, _)| present.contains(*name));
     let dropped: Vec<String> = keys.map(|(name, _)| format!("DROP KEY {name}")).collect();
     if !dropped.is_empty() {
         let text = format!("ALTER TABLE {table} {}", dropped.join(", "));
-        sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await?;
+        sqlx::query(AssertSqlSafe(text)).execute(db).await?;
     }
     Ok(())
 }
 
 /// A connection that alone changes the keys of a table. Closed at the end, whatever happens: with
 /// it goes the lock.
-async fn alone(db: &Pool, table: &TableName) -> Result<MySqlConnection, Error> {
+pub(super) async fn alone(db: &Pool, table: &TableName) -> Result<MySqlConnection, Error> {
     let mut connection = db.acquire().await?.detach();
     let lock = "SELECT GET_LOCK(SHA2(CONCAT(DATABASE(), ?), 224), -1)";
     sqlx::query(lock).bind(table.to_string()).execute(&mut connection).await?;

@@ -23,6 +23,7 @@ mod evolution;
 mod expired;
 mod fan_out;
 mod faults;
+mod filling;
 mod foreign;
 mod judged;
 mod kills;
@@ -175,6 +176,8 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers replay::a_version_is_filled_swapped_and_dropped),
         trial!(on_servers replay::a_rebuild_killed_ten_times_goes_on),
+        trial!(on_servers filling::hosts_share_partitions_by_hand),
+        trial!(on_servers filling::a_version_is_begun_as_a_copy),
         trial!(on_servers own::a_teams_projection_is_fed_rebuilt_and_swapped),
         trial!(on_servers own::a_strangers_projection_is_right),
         trial!(on_servers upgrade::two_builds_work_side_by_side),

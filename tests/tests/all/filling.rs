@@ -1,0 +1,167 @@
+//! A version filled by several hosts that share the partitions by hand, or begun as a copy of the
+//! one that is read; and what machines are told meanwhile.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use tests::{Load, Process, process, process::Settings, until, wait::until_true};
+
+use crate::world::World;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `jangbu replay` with further settings; whether it ended well, and what it printed.
+async fn replay_with(settings: &Settings, words: &str) -> Result<(bool, String)> {
+    let words: Vec<&str> = ["replay"].into_iter().chain(words.split_whitespace()).collect();
+    let (status, printed) = process::run_beside("jangbu", &words, settings).await?;
+    Ok((status.success(), printed))
+}
+
+async fn replay(world: &World, words: &str) -> Result<(bool, String)> {
+    replay_with(world.fleet.settings(), words).await
+}
+
+/// What machines were told, beside the log.
+fn lines(printed: &str) -> Vec<Value> {
+    let lines = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["projection"].is_string()).collect()
+}
+
+/// The version and the result in the last line.
+fn result(printed: &str) -> Result<(i64, String)> {
+    let last = lines(printed).pop().with_context(|| format!("no line: {printed}"))?;
+    let result = last["result"].as_str().with_context(|| format!("no result: {printed}"))?;
+    Ok((last["version"].as_i64().context("no version")?, result.to_owned()))
+}
+
+/// The line of a version in `replay status --json`.
+async fn status(world: &World, projection: &str, version: i64) -> Result<Option<Value>> {
+    let (_, printed) = replay(world, "status --json").await?;
+    let is_it = |line: &Value| line["projection"] == projection && line["version"] == version;
+    Ok(lines(&printed).into_iter().find(is_it))
+}
+
+async fn is_equal_and_dropped(world: &World, projection: &str, version: i64) -> Result<()> {
+    let (equal, printed) =
+        replay(world, &format!("compare {projection} --version {version}")).await?;
+    ensure!(equal && printed.contains(" rows, 0 different"), "{printed}");
+    let (dropped, printed) =
+        replay(world, &format!("drop {projection} --version {version}")).await?;
+    ensure!(dropped, "{printed}");
+    Ok(())
+}
+
+pub(crate) async fn hosts_share_partitions_by_hand(world: &mut World) -> Result<()> {
+    let mut load = Load::start(&world.client, 4, 21);
+    load.until_decided(300, PATIENCE).await?;
+    for wrong in ["6", "0,one", ""] {
+        let words = format!("start products --partitions={wrong}");
+        let (ended, refused) = replay(world, &words).await?;
+        ensure!(!ended && refused.contains("has the partitions 0 to 5"), "{refused}");
+    }
+
+    // Killed, it goes on where it was; and it is level where it was told to be.
+    let mut settings = world.fleet.settings().clone();
+    settings.insert("JANGBU_FAULT".to_owned(), "projector.before_mysql_commit:2:kill".to_owned());
+    let share = "start products --partitions 0,2,4 --json";
+    let (ended, printed) = replay_with(&settings, share).await?;
+    ensure!(!ended && !printed.contains("result"), "{printed}");
+    let (ended, printed) = replay(world, share).await?;
+    let (version, end) = result(&printed)?;
+    ensure!(ended && end == "share_level", "{printed}");
+    let told: Vec<Value> =
+        lines(&printed).into_iter().filter(|line| line["partition"].is_i64()).collect();
+    let is_whole = |line: &Value| {
+        let numbers = ["applied", "end", "rate"].iter().all(|of| line[of].is_number());
+        numbers && line.get("lag_seconds").is_some() && line.get("seconds_left").is_some()
+    };
+    ensure!(!told.is_empty() && told.iter().all(is_whole), "{printed}");
+    // Then it looks for a moment whether the others are level as well.
+    let first: Vec<&Value> = told.iter().map(|line| &line["partition"]).take(4).collect();
+    ensure!(first[..3] == [0, 2, 4] && [0, 1].iter().any(|of| *first[3] == *of), "{printed}");
+    let line = status(world, "products", version).await?.context("no line")?;
+    ensure!(line["ready"] == false && line["active"] == false, "{line}");
+    let untouched = |line: &Value, of: usize| line["partitions"][of]["next"] == 0;
+    ensure!([1, 3, 5].iter().all(|of| untouched(&line, *of)), "{line}");
+    ensure!([0, 2, 4].iter().all(|of| !untouched(&line, *of)), "{line}");
+
+    // Whoever follows waits for the others; then it may be read, and the projector feeds it.
+    let words = ["replay", "start", "products", "--partitions", "0,2,4", "--follow"];
+    let log = process::log_of("share")?;
+    let _ = fs::remove_file(&log);
+    let follow = Process::start_with("jangbu", &words, "share", world.fleet.settings())?;
+    let (ended, printed) = replay(world, "start products --partitions 1,3,5 --json").await?;
+    let (same, end) = result(&printed)?;
+    ensure!(ended && same == version && end == "level", "{printed}");
+    until("the version may be read", PATIENCE, async || {
+        let line = status(world, "products", version).await?;
+        Ok(line.filter(|line| line["ready"] == true))
+    })
+    .await?;
+    until_true("the other notices it", PATIENCE, async || {
+        Ok(fs::read_to_string(&log)?.contains(&format!("version {version} is level with")))
+    })
+    .await?;
+    let (ended, refused) = replay(world, share).await?;
+    ensure!(!ended && refused.contains("is read already"), "{refused}");
+    follow.stop().await?;
+    load.finish().await?.check(&world.client).await?;
+    world.fleet.verify(&[]).await?;
+    is_equal_and_dropped(world, "products", version).await
+}
+
+/// What is not equal is not equal to whoever asks for its mall.
+async fn some_malls_are_compared(world: &World, version: i64) -> Result<()> {
+    let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 1).await?;
+    let turn = async || {
+        let set = "displayed = NOT displayed WHERE mall = 'demo' ORDER BY id LIMIT 1";
+        let text = AssertSqlSafe(format!("UPDATE products_v{version} SET {set}"));
+        sqlx::query(text).execute(&db).await
+    };
+    turn().await?;
+    let compare = format!("compare products --version {version} --malls");
+    for (malls, is_equal) in [("other,shop", true), ("demo,other", false), ("Demo", false)] {
+        let (equal, printed) = replay(world, &format!("{compare} {malls}")).await?;
+        ensure!(equal == is_equal, "{malls}: {printed}");
+        ensure!(malls == "Demo" || printed.contains("different"), "{malls}: {printed}");
+    }
+    turn().await.map(drop).map_err(Into::into)
+}
+
+pub(crate) async fn a_version_is_begun_as_a_copy(world: &mut World) -> Result<()> {
+    let mut load = Load::start(&world.client, 4, 22);
+    load.until_decided(300, PATIENCE).await?;
+    let start = "start products --from-snapshot --json";
+    let mut settings = world.fleet.settings().clone();
+    settings.insert("JANGBU_FAULT".to_owned(), "replay.copied:1:kill".to_owned());
+    let (ended, printed) = replay_with(&settings, start).await?;
+    ensure!(!ended && !printed.contains("result"), "{printed}");
+    let (_, printed) = replay(world, "status --json").await?;
+    let copying = lines(&printed).into_iter().find(|line| line["state"] == "being copied");
+    let copying = copying.context("no copy was begun")?["version"].as_i64();
+
+    // Begun anew it is the same version, and as equal as one that is filled from the log.
+    for name in ["products", "directory", "command_status", "snapshot", "history"] {
+        let (ended, printed) =
+            replay(world, &format!("start {name} --from-snapshot --json")).await?;
+        let (version, end) = result(&printed)?;
+        ensure!(ended && end == "level", "{printed}");
+        let rows = lines(&printed).iter().filter_map(|line| line["rows_copied"].as_i64()).max();
+        ensure!(rows > Some(0) || name == "directory", "{printed}");
+        ensure!(copying == Some(version) || name != "products", "another: {printed}");
+        let (ended, refused) = replay(world, &format!("start {name} --from-snapshot")).await?;
+        ensure!(!ended && refused.contains("is there already"), "{refused}");
+        is_equal_and_dropped(world, name, version).await?;
+    }
+    let (_, printed) = replay(world, "status").await?;
+    ensure!(!printed.contains("being copied"), "{printed}");
+    load.finish().await?.check(&world.client).await?;
+    world.fleet.verify(&[]).await?;
+    // At rest, so that nobody mends what is made unequal.
+    let (_, printed) = replay(world, start).await?;
+    let (version, _) = result(&printed)?;
+    some_malls_are_compared(world, version).await?;
+    is_equal_and_dropped(world, "products", version).await
+}
