@@ -191,9 +191,12 @@ impl Lags {
     pub(crate) async fn watch(self, db: Pool, search: Search, ends: Ends, shutdown: Shutdown) {
         let mut index = 1;
         for turn in 0_u64.. {
-            if turn.is_multiple_of(20)
+            if turn.is_multiple_of(4)
                 && let Ok(Some(live)) = search.live().await
+                && live != index
             {
+                // What is known of one version says nothing of another.
+                self.lock().retain(|(name, _), _| *name != search::PROJECTION);
                 index = live;
             }
             if let Err(error) = self.look(&db, &ends, index).await {

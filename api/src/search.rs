@@ -5,7 +5,7 @@ use domain::{BrandId, CategoryId, MallId, SynonymsId, product::SaleState};
 use projections::{
     Tables,
     directory::{self, EntryKind},
-    search::{LONGEST_QUERY, PROJECTION, Place, Question, SearchPage, Sort, Synonyms},
+    search::{LONGEST_QUERY, PROJECTION, Place, Question, Search, SearchPage, Sort, Synonyms},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -94,8 +94,8 @@ async fn search(
 ) -> Result<impl IntoResponse, ApiError> {
     let category = query.category_id;
     let question = query.question(&visitor)?;
-    let tables = shown(&app, wanted).await?;
-    let found = find(&app, &visitor, &tables, question, category).await;
+    let shown = shown(&app, wanted).await?;
+    let found = find(&app, &visitor, &shown, question, category).await;
     let page = found.map_err(|error| match error {
         ApiError::NotFound(_) => {
             let why = "`category_id` names no category of this mall";
@@ -146,8 +146,8 @@ async fn of_category(
 ) -> Result<impl IntoResponse, ApiError> {
     let query = SearchQuery { sort, limit, after, ..SearchQuery::default() };
     let question = query.question(&visitor)?;
-    let tables = shown(&app, wanted).await?;
-    let page = find(&app, &visitor, &tables, question, Some(id)).await?;
+    let shown = shown(&app, wanted).await?;
+    let page = find(&app, &visitor, &shown, question, Some(id)).await?;
     Ok(Lagging(app.lags.of(PROJECTION), Json(page)))
 }
 
@@ -190,9 +190,9 @@ async fn suggest(
 ) -> Result<impl IntoResponse, ApiError> {
     let typed = text("q", &query.q)?;
     let limit = limit(query.limit.or(Some(SUGGESTIONS)))?;
-    let tables = shown(&app, wanted).await?;
+    let (tables, search) = shown(&app, wanted).await?;
     let view = visitor.view(&app, &tables).await?;
-    let suggestions = app.search.suggest(&visitor.mall, &view, typed, limit).await?;
+    let suggestions = search.suggest(&visitor.mall, &view, typed, limit).await?;
     Ok(Lagging(app.lags.of(PROJECTION), Json(Suggestions { suggestions })))
 }
 
@@ -244,15 +244,28 @@ fn text<'t>(name: &str, typed: &'t str) -> Result<&'t str, ApiError> {
     Ok(text)
 }
 
-/// The live tables, once they and the index show the write that the request wants to see.
-async fn shown(app: &App, wanted: Wanted) -> Result<Tables, ApiError> {
+/// The live tables and the index to ask, once they show the write that the request wants to see.
+/// What was waited for in one version of the index is asked of that one, whichever the alias names
+/// by then.
+async fn shown(app: &App, wanted: Wanted) -> Result<(Tables, Search), ApiError> {
     let tables = live_in(app, &["directory"], wanted).await?;
-    if wanted.0.is_some() {
-        let live = app.search.live().await?.unwrap_or_default();
-        reached(app, PROJECTION, live, wanted).await?;
-        app.search.refresh().await?;
+    if wanted.0.is_none() {
+        return Ok((tables, app.search.clone()));
     }
-    Ok(tables)
+    let mut live = app.search.live().await?;
+    let mut shown = reached(app, PROJECTION, live.unwrap_or_default(), wanted).await;
+    if shown.is_err() {
+        // It may have been dropped, or be fed no more.
+        let now = app.search.live().await?;
+        if now != live {
+            live = now;
+            shown = reached(app, PROJECTION, live.unwrap_or_default(), wanted).await;
+        }
+    }
+    shown?;
+    let live = live.unwrap_or_default();
+    app.search.refresh(live).await?;
+    Ok((tables, app.search.in_version(live)))
 }
 
 /// Asks, with what the read models know: the categories below the one asked for, which brands and
@@ -260,7 +273,7 @@ async fn shown(app: &App, wanted: Wanted) -> Result<Tables, ApiError> {
 async fn find(
     app: &App,
     visitor: &Visitor,
-    tables: &Tables,
+    (tables, search): &(Tables, Search),
     mut question: Question,
     category: Option<CategoryId>,
 ) -> Result<SearchPage, ApiError> {
@@ -280,7 +293,7 @@ async fn find(
         question.synonyms = synonyms(app, tables, &visitor.mall).await?;
         question.tree = tree.clone();
     }
-    let mut page = app.search.query(&question).await?;
+    let mut page = search.query(&question).await?;
     visitor.found(app, tables, &tree, &mut page).await?;
     Ok(page)
 }

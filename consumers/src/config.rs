@@ -87,8 +87,6 @@ settings! {
     offsets_every: u64 = "600";
     /// Copies of each topic that `jangbu topics apply` makes.
     replication: i32 = "1";
-    /// The version of the search index that the indexer writes.
-    search_version: i32 = "1";
     /// Primary shards of a search index; fixed once it is made.
     search_shards: u32 = "1";
     /// Copies of each shard of a search index.

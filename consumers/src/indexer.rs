@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use projections::{
     Pool,
-    search::{Layout, Search, SearchError, TOPICS},
+    search::{Layout, Search, TOPICS},
 };
+use rdkafka::consumer::BaseConsumer;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
@@ -13,12 +14,14 @@ use crate::{
     log::{Decoder, Ends, Kafka},
     needed,
     shutdown::Shutdown,
-    telemetry::RETRIES,
 };
 
 mod following;
 mod progress;
+mod versions;
 mod worker;
+
+pub(crate) use versions::ensure_live;
 
 /// What the indexer needs of the world.
 struct Surroundings {
@@ -28,21 +31,15 @@ struct Surroundings {
     runtime: Handle,
     db: Pool,
     search: Search,
-    /// The index version that is written.
-    version: i32,
+    /// Asks the brokers, as nobody's member.
+    client: BaseConsumer,
     layout: Layout,
 }
 
 /// What the process takes.
 pub const USAGE: Usage = Usage {
     about: "indexer: keeps the search index.",
-    settings: &[
-        "search_version",
-        "search_shards",
-        "search_replicas",
-        "mysql_connections",
-        "metrics",
-    ],
+    settings: &["search_shards", "search_replicas", "mysql_connections", "metrics"],
     flags: &[],
 };
 
@@ -53,16 +50,7 @@ pub const USAGE: Usage = Usage {
 pub fn run(config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let Some(around) = surroundings(config, &runtime, shutdown)? else { return Ok(()) };
-    while !shutdown.requested() {
-        let Err(error) = worker::run(&around, shutdown) else { continue };
-        if matches!(error.downcast_ref(), Some(SearchError::OtherSource { .. })) {
-            return Err(error);
-        }
-        metrics::counter!(RETRIES, "reason" => "indexer").increment(1);
-        tracing::error!(error = format!("{error:#}"), "beginning anew");
-        shutdown.sleep(Duration::from_millis(500));
-    }
-    Ok(())
+    versions::feed(&around, shutdown)
 }
 
 /// None where a stop was asked for before everything was there.
@@ -76,19 +64,20 @@ fn surroundings(
     let (Some((db, _)), Some(codec)) = (read_models, codec) else { return Ok(None) };
     let kafka = Kafka::of("indexer", &config.kafka);
     let (ends, _) = Ends::watch(&kafka, None, TOPICS, Duration::from_secs(1), shutdown.clone())?;
-    let layout = Layout {
-        shards: config.search_shards,
-        replicas: config.search_replicas,
-        ..Layout::default()
-    };
     Ok(Some(Surroundings {
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         runtime: runtime.handle().clone(),
         search: Search::new(&config.opensearch)?,
-        version: config.search_version,
+        client: kafka.asking("read_committed").create()?,
+        layout: layout(config),
         kafka,
         ends,
         db,
-        layout,
     }))
+}
+
+/// How an index is laid out that anybody may read.
+pub(crate) fn layout(config: &Config) -> Layout {
+    let (shards, replicas) = (config.search_shards, config.search_replicas);
+    Layout { shards, replicas, ..Layout::default() }
 }

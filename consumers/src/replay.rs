@@ -3,30 +3,31 @@
 
 use std::io::{Write, stdout};
 
-use anyhow::{Context as _, ensure};
-use projections::{AnyProjection, Error, Pool, Version, known, named, search::Search, version};
-use serde_json::json;
+use anyhow::{Context as _, bail, ensure};
+use projections::{AnyProjection, Error, Pool, Version, known, named, version};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
     config::{Config, Flag, Given, Usage},
     screen::{Align, table},
-    standing::{self, Log},
+    standing::{self, Log, Standing},
 };
 
 mod compare;
 mod copy;
 mod course;
 mod fill;
+mod index;
 
-pub use compare::{COMPARE, compare};
+pub use compare::COMPARE;
 pub(crate) use compare::{beside, told};
-pub use fill::start;
+pub(crate) use index::beside as indexes_beside;
 
 const PROJECTION: Flag = Flag {
     name: "projection",
     value: Some("NAME"),
-    meaning: "Its name, such as products; or as a word.",
+    meaning: "Its name, such as products, or search; or as a word.",
 };
 const VERSION: Flag = Flag { name: "version", value: Some("N"), meaning: "The version." };
 
@@ -45,14 +46,24 @@ const PARTITIONS: Flag = Flag {
 /// What is further behind than so many seconds is not swapped in.
 const LATE: f64 = 10.0;
 
+const PRODUCTS: Flag = Flag {
+    name: "products",
+    value: Some("N"),
+    meaning: "The version of products of which a version of search is made; default the active one.",
+};
+const DIRECTORY: Flag =
+    Flag { name: "directory", value: Some("N"), meaning: "The same of directory." };
+
 /// What `jangbu replay start` takes.
 pub const START: Usage = Usage {
     about: "jangbu replay start PROJECTION: fills a version of it from the log, beside the others.\n\n\
             It is level when it has what the log held a moment ago. From then on projectors of the \
             same build feed it as well, and processes of a build that cannot read the active one \
             read this one. Started again it goes on where it was; several share the partitions. For \
-            yet another version, drop this one first.",
-    settings: &["mysql_connections"],
+            yet another version, drop this one first.\n\n\
+            A version of the search index is filled from the rows of products and directory. Indexers \
+            follow the log for it from the beginning, so it is level soon after it is full.",
+    settings: &["mysql_connections", "search_shards", "search_replicas"],
     flags: &[
         PROJECTION,
         THROTTLE,
@@ -72,6 +83,8 @@ pub const START: Usage = Usage {
             value: None,
             meaning: "Each second a line of JSON for each partition, and a last one.",
         },
+        PRODUCTS,
+        DIRECTORY,
     ],
 };
 
@@ -94,10 +107,29 @@ pub const SWAP: Usage = Usage {
 pub const DROP: Usage = Usage {
     about: "jangbu replay drop PROJECTION --version N: drops a version that is not active.\n\n\
             Handlers go on with the version that they began with: start those again first that have \
-            not been since the swap. One that the search index was made of is kept.",
+            not been since the swap. One that a version of the search index is made of is kept.",
     settings: &[],
     flags: &[PROJECTION, VERSION],
 };
+
+/// Fills a version.
+///
+/// # Errors
+/// When a server refuses or does not answer, or the feeding ends by itself.
+pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    if index::is_meant(given) { index::start(config, given) } else { fill::start(config, given) }
+}
+
+/// Compares a version with the active one, or another.
+///
+/// # Errors
+/// When one of them is not there, a server does not answer, or the two never stand at the same place.
+pub fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    if index::is_meant(given) {
+        return index::compare(config, given);
+    }
+    compare::compare(config, given)
+}
 
 /// Shows every version.
 ///
@@ -113,34 +145,57 @@ pub fn status(config: &Config, given: &Given) -> anyhow::Result<bool> {
         ("RECORDS BEHIND", Align::Right),
         ("FED BY: name-pid@host (partitions)", Align::Left),
     ];
-    let mut rows = vec![];
+    let mut all = vec![];
     for version in versions.iter().filter(|version| !version.dropped) {
         let projection = named(version.projection).context("a projection")?;
         let reader = standing::version_of(&db, projection, version.version);
         let standing = log.standing(&runtime.block_on(reader)?)?;
-        if given.has("json") {
-            let Version { ours, ready, active, .. } = *version;
-            let line = json!({ "projection": standing.name, "version": standing.version,
-                "state": state(version), "active": active, "ready": ready, "of_this_build": ours,
-                "behind": standing.behind(), "lag_seconds": standing.seconds(),
-                "owners": standing.owners, "partitions": standing.partitions });
-            writeln!(stdout(), "{line}")?;
-            continue;
-        }
-        let owners = standing.owners.iter();
-        let owners = owners.map(|o| format!("{}@{} ({})", o.client, o.host, o.partitions.len()));
-        rows.push(vec![
-            version.projection.to_owned(),
-            version.version.to_string(),
-            state(version),
-            standing.behind().to_string(),
-            owners.collect::<Vec<_>>().join(" "),
-        ]);
+        let Version { ours, ready, active, .. } = *version;
+        all.push(Told { state: state(version), active, ready, ours, standing });
     }
-    if !given.has("json") {
+    // A team's own tool knows nothing of ours.
+    if named("products").is_some() {
+        all.extend(runtime.block_on(index::told(config, &db, &log))?);
+    }
+    if given.has("json") {
+        all.iter().try_for_each(|told| writeln!(stdout(), "{}", told.json()))?;
+    } else {
+        let rows: Vec<_> = all.iter().map(Told::row).collect();
         write!(stdout(), "{}", table(&head, &rows))?;
     }
     Ok(true)
+}
+
+/// What is told of a version.
+struct Told {
+    state: String,
+    active: bool,
+    ready: bool,
+    ours: bool,
+    standing: Standing,
+}
+
+impl Told {
+    fn json(&self) -> Value {
+        let standing = &self.standing;
+        json!({ "projection": standing.name, "version": standing.version, "state": self.state,
+            "active": self.active, "ready": self.ready, "of_this_build": self.ours,
+            "behind": standing.behind(), "lag_seconds": standing.seconds(),
+            "owners": standing.owners, "partitions": standing.partitions })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let owners = self.standing.owners.iter();
+        let owners = owners.map(|o| format!("{}@{} ({})", o.client, o.host, o.partitions.len()));
+        let standing = &self.standing;
+        vec![
+            standing.name.to_string(),
+            standing.version.map(|number| number.to_string()).unwrap_or_default(),
+            self.state.clone(),
+            standing.behind().to_string(),
+            owners.collect::<Vec<_>>().join(" "),
+        ]
+    }
 }
 
 fn state(version: &Version) -> String {
@@ -157,6 +212,9 @@ fn state(version: &Version) -> String {
 /// # Errors
 /// When it is not ready, or MySQL refuses or does not answer.
 pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    if index::is_meant(given) {
+        return index::swap(config, given);
+    }
     let (projection, number) = (projection(given)?, number(given)?);
     let (runtime, db, versions) = open(config)?;
     let mut versions = versions.iter().filter(|known| known.projection == projection.name());
@@ -179,14 +237,14 @@ pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
 /// # Errors
 /// When it is active, or MySQL refuses or does not answer.
 pub fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    if index::is_meant(given) {
+        return index::drop_version(config, given);
+    }
     let (projection, number) = (projection(given)?, number(given)?);
     let (runtime, db, _) = open(config)?;
-    let search = Search::new(&config.opensearch)?;
-    if let Some(live) = runtime.block_on(search.live())?
-        && let Some(source) = runtime.block_on(search.source(live))?
-    {
-        let of_index = source.tables().version(projection.name());
-        ensure!(of_index != number, "the search index is made of {} {number}", projection.name());
+    let made = runtime.block_on(index::made_of(config, &db, projection.name(), number))?;
+    if let Some(index) = made {
+        bail!("version {index} of the search index is made of {} {number}", projection.name());
     }
     runtime.block_on(version::discard(&db, projection, number))?;
     writeln!(stdout(), "{}: version {number} is dropped", projection.name())?;

@@ -47,6 +47,9 @@ pub enum Error {
     /// A projection that a process cannot be told to know.
     #[error("{0:?} {1}")]
     NotOwn(String, &'static str),
+    /// The version of the index is not there to be filled or followed.
+    #[error("search {0} was dropped, or never was")]
+    NotFilling(i32),
     /// Not the name of a table of ours.
     #[error("{0:?} names no projection's table")]
     NoSuchTable(String),

@@ -196,6 +196,39 @@ pub async fn by_ids(
     Ok(products)
 }
 
+/// The id of the product so many on from `after`, of all malls, in the order of their ids; none
+/// where there are not so many.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub(crate) async fn id_after(
+    db: impl MySqlExecutor<'_>,
+    tables: &Tables,
+    after: &[u8],
+    products: u32,
+) -> Result<Option<Vec<u8>>, Error> {
+    let table = tables.table(Products::NAME)?;
+    let text = "SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?";
+    let query = sqlx::query_scalar(table.statement(text, 0, 0)).bind(after);
+    Ok(query.bind(products.saturating_sub(1)).fetch_optional(db).await?)
+}
+
+/// The products with ids above `after` up to `upto`, of all malls.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub(crate) async fn between(
+    db: impl MySqlExecutor<'_>,
+    tables: &Tables,
+    after: &[u8],
+    upto: &[u8],
+) -> Result<Vec<ProductRow>, Error> {
+    let table = tables.table(Products::NAME)?;
+    let text = table.statement("SELECT * FROM {table} WHERE id > ? AND id <= ?", 0, 0);
+    let rows = sqlx::query(text).bind(after).bind(upto).fetch_all(db).await?;
+    rows.iter().map(read).collect()
+}
+
 /// How many products there are, of all malls; for processes, never for a request.
 ///
 /// # Errors

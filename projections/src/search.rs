@@ -16,8 +16,10 @@ mod bulk;
 mod document;
 mod facets;
 mod fan_out;
+mod filling;
 mod hangul;
 mod index;
+mod keeping;
 mod mapping;
 mod place;
 mod progress;
@@ -26,6 +28,7 @@ mod question;
 mod reading;
 mod rewound;
 mod suggestions;
+mod versions;
 
 pub use bulk::{Bulk, Written};
 pub use document::{Document, Versioned};
@@ -33,14 +36,19 @@ pub use facets::{EntryCount, Facet, Facets, PriceCount, StateCount};
 pub use fan_out::{
     FanOut, Following, Renamed, Slice, count as fan_outs_left, following, lags, open, pass, slice,
 };
+pub use filling::{Claimed, Piece, claim};
 pub(crate) use hangul::words;
 pub use index::{Layout, Source};
+pub use keeping::Kept;
 pub use place::{Place, Sort};
 pub use progress::{Move, Moved, PROJECTION, TOPICS, advance, forget, take};
 pub use query::{Fragment, LONGEST_QUERY, SearchHit, SearchPage};
 pub use question::{Question, Synonyms, View};
 pub use reading::{Change, Read, brand_names, documents};
 pub use rewound::{Reached, reached};
+pub use versions::{
+    IndexVersion, adopt, alone, begin, complete, discard_index, is_kept, next_number, versions,
+};
 
 /// A connection to the search engine.
 #[derive(Clone, Debug)]
@@ -48,8 +56,10 @@ pub struct Search {
     http: reqwest::Client,
     base: String,
     prefix: String,
-    /// When the last refresh began that succeeded.
-    refreshed: Arc<Mutex<Option<Instant>>>,
+    /// What readers ask instead of the alias.
+    asked: Option<i32>,
+    /// When the last refresh began that succeeded, and of which index version.
+    refreshed: Arc<Mutex<Option<(i32, Instant)>>>,
 }
 
 /// Why the search engine did not do what it was asked.
@@ -94,7 +104,14 @@ impl Search {
             .timeout(Duration::from_secs(30))
             .build()?;
         let (base, prefix) = (base_url.trim_end_matches('/').to_owned(), String::new());
-        Ok(Self { http, base, prefix, refreshed: Arc::default() })
+        Ok(Self { http, base, prefix, asked: None, refreshed: Arc::default() })
+    }
+
+    /// The same, whose readers ask an index version, live or not: what was waited for there, the
+    /// alias may no longer name.
+    #[must_use]
+    pub fn in_version(&self, version: i32) -> Self {
+        Self { asked: Some(version), ..self.clone() }
     }
 
     /// The same, with `prefix` before the name of each index and alias, for installations that
@@ -110,38 +127,31 @@ impl Search {
         format!("{}products", self.prefix)
     }
 
+    /// What readers ask.
+    fn asked(&self) -> String {
+        self.asked.map_or_else(|| self.alias(), |version| self.index(version))
+    }
+
     /// The name of an index version.
     pub fn index(&self, version: i32) -> String {
         format!("{}_v{version}", self.alias())
     }
 
-    /// Makes what was written before visible to searches that come after, in the live index. Those
-    /// who ask while one is under way share the next: however many ask, one at a time is done.
+    /// Makes what was written before visible to searches that come after, in an index version.
+    /// Those who ask while one is under way share the next: however many ask, one at a time is done.
     ///
     /// # Errors
     /// [`SearchError`] when the engine refuses or does not answer.
-    pub async fn refresh(&self) -> Result<(), SearchError> {
+    pub async fn refresh(&self, version: i32) -> Result<(), SearchError> {
         let asked = Instant::now();
         let mut refreshed = self.refreshed.lock().await;
-        if refreshed.is_some_and(|began| began > asked) {
+        if refreshed.is_some_and(|(of, began)| of == version && began > asked) {
             return Ok(());
         }
         let began = Instant::now();
-        self.refresh_index(&self.alias()).await?;
-        *refreshed = Some(began);
+        self.ask(Method::POST, &format!("{}/_refresh", self.index(version)), None).await?;
+        *refreshed = Some((version, began));
         Ok(())
-    }
-
-    /// As [`Self::refresh`], in an index version that need not be live.
-    ///
-    /// # Errors
-    /// [`SearchError`] when the engine refuses or does not answer.
-    pub async fn refresh_version(&self, version: i32) -> Result<(), SearchError> {
-        self.refresh_index(&self.index(version)).await
-    }
-
-    async fn refresh_index(&self, name: &str) -> Result<(), SearchError> {
-        self.ask(Method::POST, &format!("{name}/_refresh"), None).await.map(drop)
     }
 
     /// One exchange; statuses other than 2xx are errors.

@@ -22,6 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// What is told about the index.
 pub(super) struct Progress {
+    version: String,
     ends: Ends,
     told: Instant,
     /// When each partition was last seen with nothing left to index.
@@ -29,8 +30,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(ends: Ends) -> Self {
-        Self { ends, told: Instant::now(), level: BTreeMap::new() }
+    pub(super) fn new(version: i32, ends: Ends) -> Self {
+        Self { version: version.to_string(), ends, told: Instant::now(), level: BTreeMap::new() }
     }
 
     /// Changes, appended at those times, are in the index and behind its checkpoint.
@@ -67,16 +68,23 @@ impl Progress {
         // What is not indexed was appended after the last that is, and after the partition was
         // last level with the log.
         let age = if behind == 0 { 0.0 } else { seconds(appended.max(*level), now) };
-        gauge(LAG_RECORDS, partition).set(f64::from(i32::try_from(behind).unwrap_or(i32::MAX)));
-        gauge(LAG_SECONDS, partition).set(age);
+        let behind = f64::from(i32::try_from(behind).unwrap_or(i32::MAX));
+        self.gauge(LAG_RECORDS, partition).set(behind);
+        self.gauge(LAG_SECONDS, partition).set(age);
     }
 
     /// Tells of no partition any more.
     pub(super) fn forget(&mut self) {
         for partition in std::mem::take(&mut self.level).into_keys() {
-            gauge(LAG_RECORDS, partition).set(0);
-            gauge(LAG_SECONDS, partition).set(0);
+            self.gauge(LAG_RECORDS, partition).set(0);
+            self.gauge(LAG_SECONDS, partition).set(0);
         }
+    }
+
+    fn gauge(&self, metric: &'static str, partition: i32) -> metrics::Gauge {
+        let (version, partition) = (self.version.clone(), partition.to_string());
+        metrics::gauge!(metric,
+            "projection" => PROJECTION, "version" => version, "partition" => partition)
     }
 }
 
@@ -97,10 +105,6 @@ pub(super) fn sent(written: &[Written], retried: usize) {
     count("retried", retried);
     let refused = written.iter().filter(|one| matches!(one, Written::Refused(_))).count();
     metrics::counter!(SEARCH_REFUSED).increment(refused as u64);
-}
-
-fn gauge(metric: &'static str, partition: i32) -> metrics::Gauge {
-    metrics::gauge!(metric, "projection" => PROJECTION, "partition" => partition.to_string())
 }
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use projections::{
     EngineError, Extent, Tables,
-    search::{self, Change, Moved, PROJECTION, Reached, Read, Source, TOPICS, Versioned, Written},
+    search::{self, Change, Moved, PROJECTION, Reached, Read, TOPICS, Versioned, Written},
 };
 use schemas::CATALOG;
 use tokio::time::{error::Elapsed, timeout_at};
@@ -18,6 +18,7 @@ use super::{
     Surroundings,
     following::{Following, Step},
     progress::{self, Progress},
+    versions,
 };
 use crate::{
     faults,
@@ -41,13 +42,14 @@ const PATIENCE: u32 = 20;
 /// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
 const LOOKS: u32 = 6;
 
-/// Feeds the index until the shutdown.
-pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let group = group_of_projections([(PROJECTION, around.version)]);
+/// Feeds a version of the index until the shutdown, or until it is dropped.
+pub(super) fn run(around: &Surroundings, version: i32, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let group = group_of_projections([(PROJECTION, version)]);
     let reader = Reader::subscribe(&around.kafka, &group, TOPICS, around.decoder.clone())?;
-    let tables = prepare(around, &reader)?;
+    let Some(tables) = prepare(around, version, &reader)? else { return Ok(()) };
     let mut worker = Worker {
         around,
+        version,
         reader,
         tables,
         partitions: vec![],
@@ -58,36 +60,28 @@ pub(super) fn run(around: &Surroundings, shutdown: &Shutdown) -> anyhow::Result<
         again: None,
         rewound: None,
         fans_out: true,
-        progress: Progress::new(around.ends.clone()),
+        dropped: false,
+        progress: Progress::new(version, around.ends.clone()),
     };
-    while !shutdown.requested() {
+    while !shutdown.requested() && !worker.dropped {
         worker.turn()?;
     }
     worker.progress.forget();
     Ok(())
 }
 
-/// Makes sure of the index, and answers which read models it is filled from: those that it
-/// was filled from before, or else the live ones.
-fn prepare(around: &Surroundings, reader: &Reader) -> anyhow::Result<Tables> {
+/// Which read models the version is made of; none where it is gone.
+fn prepare(around: &Surroundings, version: i32, reader: &Reader) -> anyhow::Result<Option<Tables>> {
     let events = CATALOG.events.name;
     let topic_id = reader.topic_ids()?.remove(events).with_context(|| events.to_owned())?;
-    around.runtime.block_on(async {
-        let source = match around.search.source(around.version).await? {
-            Some(source) => source.now(&topic_id),
-            None => {
-                // Whatever the checkpoints say is gone with the index.
-                search::forget(&around.db, around.version).await?;
-                Source::live(&around.db, &topic_id).await?
-            }
-        };
-        around.search.ensure_index(around.version, &source, around.layout).await?;
-        Ok(source.tables())
-    })
+    let prepared = versions::prepare(around, version, &topic_id);
+    Ok(around.runtime.block_on(prepared)?.map(|source| source.tables()))
 }
 
 struct Worker<'a> {
     around: &'a Surroundings,
+    /// The index version that is written.
+    version: i32,
     reader: Reader,
     tables: Tables,
     /// What the group has assigned; `owned` is what of it is followed.
@@ -105,6 +99,8 @@ struct Worker<'a> {
     rewound: Option<BTreeMap<i32, i64>>,
     /// Whether there may be fan-outs of the partitions that are not done.
     fans_out: bool,
+    /// Whether the version was dropped: there is nothing to feed any more.
+    dropped: bool,
     progress: Progress,
 }
 
@@ -178,6 +174,11 @@ impl Worker<'_> {
         step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Err(error) = step(self) else { return Ok(()) };
+        let kept = self.answer(search::is_kept(&self.around.db, self.version));
+        if matches!(kept, Ok(Ok(false))) {
+            self.dropped = true;
+            return Ok(());
+        }
         self.failures += 1;
         metrics::counter!(RETRIES, "reason" => "index").increment(1);
         tracing::warn!(failures = self.failures, error = format!("{error:#}"), "indexing");
@@ -199,7 +200,7 @@ impl Worker<'_> {
             let (start, end) = self.reader.bounds(topic, partition)?;
             let extent = Extent { topic_id: topic_id.clone(), start, end };
             let log = BTreeMap::from([(topic.to_owned(), extent)]);
-            let taken = search::take(&self.around.db, self.around.version, partition, &log);
+            let taken = search::take(&self.around.db, self.version, partition, &log);
             match self.answer(taken).context("mysql")? {
                 Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
                 Err(EngineError::Refused(why)) if self.failures < LOOKS && why.may_pass() => {
@@ -221,7 +222,7 @@ impl Worker<'_> {
     /// way, and a document read on it could be refused for one that has seen less. Once the read
     /// models have passed what the log holds now, theirs is the greatest version again.
     fn look_back(&mut self) -> anyhow::Result<()> {
-        let newest = self.answer(self.around.search.newest(self.around.version));
+        let newest = self.answer(self.around.search.newest(self.version));
         let newest = newest.context("opensearch")??;
         let reached = self.reached()?.version;
         if newest <= reached {
@@ -306,7 +307,7 @@ impl Worker<'_> {
 
     /// Writes a slice of the documents that follow a brand's name.
     fn fan_out(&mut self) -> anyhow::Result<()> {
-        let (db, version) = (&self.around.db, self.around.version);
+        let (db, version) = (&self.around.db, self.version);
         let open = search::open(db, version, self.owned.keys().copied());
         let open = self.answer(open).context("mysql")??;
         self.fans_out = !open.is_empty();
@@ -325,7 +326,7 @@ impl Worker<'_> {
     fn write(&self, documents: &[Versioned]) -> anyhow::Result<()> {
         faults::point("indexer.before_bulk");
         let begun = Instant::now();
-        let bulk = self.around.search.bulk(self.around.version, documents);
+        let bulk = self.around.search.bulk(self.version, documents);
         let bulk = self.answer(bulk).context("opensearch")??;
         progress::stage("index_bulk", begun);
         progress::sent(&bulk.written, bulk.retried);
@@ -344,7 +345,7 @@ impl Worker<'_> {
         let (moves, appended): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.step, step.appended)).unzip();
         self.fans_out |= moves.iter().any(|step| !step.renamed.is_empty());
-        let (db, version, told) = (self.around.db.clone(), self.around.version, moves.clone());
+        let (db, version, told) = (self.around.db.clone(), self.version, moves.clone());
         // On a task of its own: dropped halfway, a transaction could stay open in the pool.
         let advance = async move { search::advance(&db, version, &told).await };
         let moved = self.around.runtime.spawn(advance);

@@ -71,7 +71,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// When one of them is not there, MySQL does not answer, or the two never stand at the same place.
-pub fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
+pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let shutdown = shutdown_signal()?;
     let (projection, number) = (super::projection(given)?, super::number(given)?);
     let (runtime, db, versions) = super::open(config)?;

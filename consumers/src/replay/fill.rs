@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When a server refuses or does not answer, or the feeding ends by itself.
-pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
+pub(super) fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     faults::arm()?;
     let shutdown = shutdown_signal()?;
     let projection = super::projection(given)?;

@@ -273,6 +273,6 @@ pub(super) fn count(pass: &mut Pass<'_>) -> anyhow::Result<()> {
 
 async fn documents(observer: &Observer) -> anyhow::Result<Option<u64>> {
     let Some(version) = observer.search.live().await? else { return Ok(None) };
-    observer.search.refresh_version(version).await?;
+    observer.search.refresh(version).await?;
     Ok(Some(observer.search.count(version).await?))
 }

@@ -29,7 +29,7 @@ impl Default for Layout {
 
 /// Changes with what is kept of a product and how it is analysed: an index of another format is
 /// refused, and another version is filled beside it.
-const FORMAT: &str = "2";
+pub(super) const FORMAT: &str = "2";
 
 /// Where the documents of an index version come from, for all its life: their versions are
 /// comparable only within one log and the same read models.
@@ -68,6 +68,15 @@ impl Source {
     #[must_use]
     pub fn now(&self, topic_id: &str) -> Self {
         Self::of((self.products, self.directory), topic_id)
+    }
+
+    pub(super) fn format(&self) -> &str {
+        if self.format.is_empty() { "1" } else { &self.format }
+    }
+
+    /// Whether this build writes such documents.
+    pub fn is_ours(&self) -> bool {
+        self.format == FORMAT
     }
 
     /// The read models to fill it from.
@@ -115,10 +124,55 @@ impl Search {
         match self.source(version).await? {
             Some(found) if found == *source => {}
             Some(found) => return Err(self.other_source(version, &found, source)),
-            None => self.create(version, source, layout).await?,
+            None => self.create(version, source, settings(layout)).await?,
         }
         self.update(version, source, layout).await?;
         self.claim_alias(version).await
+    }
+
+    /// Makes an index version that is to be filled before anybody reads it, where it does not exist:
+    /// without copies, and nothing becomes visible, until [`Self::open`] says so.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn create_bare(
+        &self,
+        version: i32,
+        source: &Source,
+        layout: Layout,
+    ) -> Result<(), SearchError> {
+        let mut settings = settings(Layout { replicas: 0, ..layout });
+        settings["refresh_interval"] = json!("-1");
+        self.create(version, source, settings).await
+    }
+
+    /// Gives a filled index version the copies and the refresh interval of the others.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn open(&self, version: i32, layout: Layout) -> Result<(), SearchError> {
+        self.refresh(version).await?;
+        let settings = json!({ "index": {
+            "refresh_interval": interval(layout), "number_of_replicas": layout.replicas,
+        } });
+        let path = format!("{}/_settings", self.index(version));
+        self.ask(Method::PUT, &path, Some(&settings)).await.map(drop)
+    }
+
+    /// Points the alias at another index version, all at once: whoever reads meanwhile reads one of
+    /// the two. What was written to it before is visible then.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses, as where `from` is not live, or does not answer.
+    pub async fn swap(&self, from: Option<i32>, to: i32) -> Result<(), SearchError> {
+        self.refresh(to).await?;
+        let (alias, index) = (self.alias(), |version| self.index(version));
+        let remove = from.map(|from| {
+            json!({ "remove": { "index": index(from), "alias": alias, "must_exist": true } })
+        });
+        let add = json!({ "index": index(to), "alias": alias, "is_write_index": true });
+        let actions: Vec<Value> = remove.into_iter().chain([json!({ "add": add })]).collect();
+        self.ask(Method::POST, "_aliases", Some(&json!({ "actions": actions }))).await.map(drop)
     }
 
     /// The version that the alias names, where there is one.
@@ -150,17 +204,9 @@ impl Search {
         &self,
         version: i32,
         source: &Source,
-        layout: Layout,
+        settings: Value,
     ) -> Result<(), SearchError> {
-        let body = json!({
-            "settings": {
-                "number_of_shards": layout.shards,
-                "number_of_replicas": layout.replicas,
-                "refresh_interval": interval(layout),
-                "analysis": mapping::analysis(),
-            },
-            "mappings": mappings(source),
-        });
+        let body = json!({ "settings": settings, "mappings": mappings(source) });
         let path = self.index(version);
         let (status, answer) = self.exchange(Method::PUT, &path, Some(body.to_string())).await?;
         // Another indexer was quicker.
@@ -198,10 +244,11 @@ impl Search {
         }
     }
 
-    fn other_source(&self, version: i32, found: &Source, expected: &Source) -> SearchError {
+    /// That an index version is made of something else than expected.
+    pub fn other_source(&self, version: i32, found: &Source, expected: &Source) -> SearchError {
         let told = |source: &Source| {
-            let Source { products, directory, topic_id, format } = source;
-            let format = if format.is_empty() { "1" } else { format };
+            let Source { products, directory, topic_id, .. } = source;
+            let format = source.format();
             format!(
                 "products_v{products} and directory_v{directory} of the log {topic_id} in format {format}"
             )
@@ -212,6 +259,15 @@ impl Search {
             expected: told(expected),
         }
     }
+}
+
+fn settings(layout: Layout) -> Value {
+    json!({
+        "number_of_shards": layout.shards,
+        "number_of_replicas": layout.replicas,
+        "refresh_interval": interval(layout),
+        "analysis": mapping::analysis(),
+    })
 }
 
 fn mappings(source: &Source) -> Value {

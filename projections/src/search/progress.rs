@@ -44,7 +44,8 @@ pub enum Moved {
 /// with the `log` as it is now, by topic.
 ///
 /// # Errors
-/// [`EngineError::Refused`] when the two do not belong together, [`EngineError::Db`].
+/// [`EngineError::Refused`] when the two do not belong together, [`EngineError::Db`], with
+/// [`Error::NotFilling`] where the version is dropped.
 pub async fn take(
     db: &Pool,
     version: i32,
@@ -52,7 +53,16 @@ pub async fn take(
     log: &BTreeMap<String, Extent>,
 ) -> Result<Checkpoint, EngineError> {
     let begin = first(TOPICS, log)?;
-    checkpoint::begin(db, PROJECTION, version, partition, &begin).await?;
+    let mut transaction = db.begin().await.map_err(Error::from)?;
+    // A zombie must not make anew what was dropped meanwhile.
+    let kept = "SELECT EXISTS (SELECT 1 FROM search_versions \
+                WHERE version = ? AND state <> 'dropped' FOR SHARE)";
+    let kept = sqlx::query_scalar(kept).bind(version).fetch_one(&mut *transaction).await;
+    if !kept.map_err(Error::from)? {
+        return Err(Error::NotFilling(version).into());
+    }
+    checkpoint::begin(&mut *transaction, PROJECTION, version, partition, &begin).await?;
+    transaction.commit().await.map_err(Error::from)?;
     // Not `begin`: there may have been a checkpoint all along.
     let stored = checkpoint::read(db, PROJECTION, version, partition).await?;
     let stored = stored.ok_or(EngineError::Superseded)?;
@@ -91,16 +101,17 @@ async fn advance_one(
     Ok(Moved::Yes)
 }
 
-/// Forgets how far an index version has come, because its index is gone.
+/// Forgets how far an index version has come, because its index is gone. The checkpoints first:
+/// where there are none, no fan-out begins.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
-pub async fn forget(db: &Pool, version: i32) -> Result<(), Error> {
-    sqlx::query("DELETE FROM search_fan_outs WHERE version = ?").bind(version).execute(db).await?;
+pub async fn forget(db: &mut MySqlConnection, version: i32) -> Result<(), Error> {
     sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
         .bind(PROJECTION)
         .bind(version)
-        .execute(db)
+        .execute(&mut *db)
         .await?;
+    sqlx::query("DELETE FROM search_fan_outs WHERE version = ?").bind(version).execute(db).await?;
     Ok(())
 }

@@ -101,7 +101,7 @@ impl Search {
     }
 
     async fn page(&self, asked: &Question, approximate: bool) -> Result<SearchPage, SearchError> {
-        let path = format!("{}/_search?allow_partial_search_results=false", self.alias());
+        let path = format!("{}/_search?allow_partial_search_results=false", self.asked());
         let answer = self.ask(Method::POST, &path, Some(&asked.body(approximate))).await?;
         let mut found: Vec<Found> = parse(&answer["hits"]["hits"])?;
         let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);

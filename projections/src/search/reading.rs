@@ -92,6 +92,15 @@ impl<'t> Look<'t> {
         products::page(connection, self.tables, mall, &filter, after, most).await
     }
 
+    /// The products with ids above `after` up to `upto`.
+    pub(super) async fn between(
+        &mut self,
+        after: &[u8],
+        upto: &[u8],
+    ) -> Result<Vec<ProductRow>, Error> {
+        products::between(self.moment.connection(), self.tables, after, upto).await
+    }
+
     /// How far the read models had come; the look is over then.
     pub(super) async fn reached(self) -> Result<Reached, Error> {
         self.moment.end().await?;

@@ -36,7 +36,7 @@ impl Search {
     /// # Errors
     /// [`SearchError`] when the engine refuses or does not answer.
     pub async fn newest(&self, version: i32) -> Result<i64, SearchError> {
-        self.refresh_version(version).await?;
+        self.refresh(version).await?;
         let question = json!({
             "size": LAST,
             "sort": [{ "_seq_no": "desc" }],

@@ -26,7 +26,7 @@ impl Search {
         limit: u32,
     ) -> Result<Vec<String>, SearchError> {
         checked(typed)?;
-        let path = format!("{}/_search?allow_partial_search_results=false", self.alias());
+        let path = format!("{}/_search?allow_partial_search_results=false", self.asked());
         let answer = self.ask(Method::POST, &path, Some(&body(mall, view, typed, limit))).await?;
         let hits = answer["hits"]["hits"].as_array().into_iter().flatten();
         Ok(hits.filter_map(|hit| Some(hit["_source"]["name"].as_str()?.to_owned())).collect())

@@ -21,7 +21,7 @@ pub(crate) async fn a_renamed_brand_reaches_all_its_products(world: &mut World) 
     let [first, second, third] = ["alpha", "bravo", "gamma"].map(named);
     let body = json!({"external_id": first, "name": first});
     let brand = client.post("/brands", &body).send().await?.expect(201)?.text("/id")?;
-    fill(&client, &brand).await?;
+    fill(&client, &brand, PRODUCTS).await?;
     until("all products are found under the first name", PATIENCE, async || {
         Ok((count(&client, &brand, &first, None).await? == PRODUCTS).then_some(()))
     })
@@ -54,13 +54,13 @@ pub(crate) async fn a_renamed_brand_reaches_all_its_products(world: &mut World) 
 }
 
 /// A name so long and unlike any other that it is nobody's near miss.
-fn named(word: &str) -> String {
+pub(crate) fn named(word: &str) -> String {
     format!("{word}{}", Uuid::now_v7().simple())
 }
 
-async fn fill(client: &Client, brand: &str) -> Result<()> {
+pub(crate) async fn fill(client: &Client, brand: &str, products: usize) -> Result<()> {
     let mut under_way = JoinSet::new();
-    for number in 0..PRODUCTS {
+    for number in 0..products {
         if under_way.len() == AT_ONCE
             && let Some(done) = under_way.join_next().await
         {
@@ -80,14 +80,19 @@ async fn fill(client: &Client, brand: &str) -> Result<()> {
     Ok(())
 }
 
-async fn rename(client: &Client, brand: &str, name: &str) -> Result<String> {
+pub(crate) async fn rename(client: &Client, brand: &str, name: &str) -> Result<String> {
     let path = format!("/brands/{brand}/rename");
     let answer = client.post(&path, &json!({"name": name})).send().await?.expect(200)?;
     answer.header("consistency-token")
 }
 
 /// How many products of the brand a search for its name finds.
-async fn count(client: &Client, brand: &str, name: &str, token: Option<&str>) -> Result<usize> {
+pub(crate) async fn count(
+    client: &Client,
+    brand: &str,
+    name: &str,
+    token: Option<&str>,
+) -> Result<usize> {
     let path = format!("/search?brand_id={brand}&limit=1&q={name}");
     let answer = match token {
         Some(token) => client.see(&path, token).await?,

@@ -25,6 +25,7 @@ mod fan_out;
 mod faults;
 mod filling;
 mod foreign;
+mod index;
 mod judged;
 mod kills;
 mod once;
@@ -180,6 +181,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers filling::a_version_is_begun_as_a_copy),
         trial!(on_servers own::a_teams_projection_is_fed_rebuilt_and_swapped),
         trial!(on_servers own::a_strangers_projection_is_right),
+        trial!(on_servers index::an_index_is_filled_swapped_and_dropped),
         trial!(on_servers upgrade::two_builds_work_side_by_side),
         trial!(on_servers foreign::strangers_decode_every_event),
     ]

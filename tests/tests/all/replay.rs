@@ -15,7 +15,7 @@ const THROTTLE: u64 = 5_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the operator's tool; whether it ended well, and what it printed.
-async fn replay(world: &World, words: &str) -> Result<(bool, String)> {
+pub(crate) async fn replay(world: &World, words: &str) -> Result<(bool, String)> {
     let words: Vec<&str> = ["replay"].into_iter().chain(words.split_whitespace()).collect();
     let (status, printed) = process::run_beside("jangbu", &words, world.fleet.settings()).await?;
     Ok((status.success(), printed))

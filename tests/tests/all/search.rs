@@ -139,7 +139,7 @@ pub(crate) async fn a_look_given_up_leaves_no_old_moment(world: &mut World) -> R
     const VERSION: i32 = 9100;
     let (pool, other) = (connect(world, 1).await?, connect(world, 1).await?);
     let tables = Tables::active(&other).await?;
-    search::forget(&other, VERSION).await?;
+    search::forget(&mut *other.acquire().await?, VERSION).await?;
     for round in 0..200 {
         let changes = [(0, vec![(0, ProductId(Uuid::nil()))])].into();
         let look = search::documents(&pool, &tables, &changes);
@@ -151,7 +151,7 @@ pub(crate) async fn a_look_given_up_leaves_no_old_moment(world: &mut World) -> R
         let seen = checkpoint::read(&pool, PROJECTION, VERSION, partition).await?;
         ensure!(seen.is_some(), "round {round} reads the past");
     }
-    Ok(search::forget(&other, VERSION).await?)
+    Ok(search::forget(&mut *other.acquire().await?, VERSION).await?)
 }
 
 async fn connect(world: &World, connections: u32) -> Result<projections::Pool> {
@@ -178,7 +178,7 @@ impl Scene {
         let documents: Vec<_> = (0..PRODUCTS.len()).map(|at| versioned(document(at), 1)).collect();
         let written = scene.search.bulk(1, &documents).await?.written;
         ensure!(written == vec![Written::Indexed; PRODUCTS.len()], "{written:?}");
-        scene.search.refresh().await?;
+        scene.search.refresh(1).await?;
         Ok(scene)
     }
 

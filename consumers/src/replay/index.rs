@@ -1,0 +1,113 @@
+//! Versions of the search index, as those of the projections are handled.
+
+use std::io::{Write, stdout};
+
+use anyhow::{Context as _, ensure};
+use projections::{
+    Pool,
+    search::{self, IndexVersion, PROJECTION, Search},
+};
+use tokio::runtime::Runtime;
+
+use super::{LATE, Told, number};
+use crate::{
+    config::{Config, Given},
+    standing::{self, Log},
+};
+
+mod compare;
+mod fill;
+
+pub(crate) use compare::beside;
+pub(super) use compare::compare;
+pub(super) use fill::start;
+
+/// Whether a command is about the search index.
+pub(super) fn is_meant(given: &Given) -> bool {
+    given.value(super::PROJECTION.name) == Some(PROJECTION)
+}
+
+/// What is told of each version.
+pub(super) async fn told(config: &Config, db: &Pool, log: &Log) -> anyhow::Result<Vec<Told>> {
+    let live = Search::new(&config.opensearch)?.live().await?;
+    let mut all = vec![];
+    for version in search::versions(db).await? {
+        let standing = log.standing(&standing::index(db, version.version).await?)?;
+        let (state, active) = (state(&version, live), live == Some(version.version));
+        let IndexVersion { ready, ours, .. } = version;
+        all.push(Told { state, active, ready, ours, standing });
+    }
+    Ok(all)
+}
+
+fn state(version: &IndexVersion, live: Option<i32>) -> String {
+    let state = match version {
+        _ if live == Some(version.version) => "active".to_owned(),
+        IndexVersion { ready: true, .. } => "ready".to_owned(),
+        _ => format!("filling, {} pieces left", fill::pieces_left(version)),
+    };
+    if version.ours { state } else { format!("{state}, of another build") }
+}
+
+/// Points the alias at a version that is full and level.
+pub(super) fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let number = number(given)?;
+    let (runtime, db, search) = open(config)?;
+    let log = Log::of(config)?;
+    let was = runtime.block_on(async {
+        let _alone = search::alone(&db).await?;
+        let known = search::versions(&db).await?;
+        let is_full = known.iter().any(|known| known.version == number && known.ready);
+        ensure!(is_full, "search {number} is not full: jangbu replay status shows how far it is");
+        let late = log.standing(&standing::index(&db, number).await?)?.seconds();
+        ensure!(late <= LATE, "search {number} is {late:.0} s behind the log");
+        let live = search.live().await?;
+        if live != Some(number) {
+            search.swap(live, number).await?;
+        }
+        Ok(live)
+    })?;
+    let kept = was.filter(|was| *was != number);
+    let kept = kept.map(|was| format!(", {was} is kept")).unwrap_or_default();
+    writeln!(stdout(), "{PROJECTION}: version {number} is active{kept}")?;
+    Ok(true)
+}
+
+/// Drops a version that is not live.
+pub(super) fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    let number = number(given)?;
+    let (runtime, db, search) = open(config)?;
+    runtime.block_on(async {
+        let _alone = search::alone(&db).await?;
+        ensure!(search.live().await? != Some(number), "{PROJECTION} {number} is active");
+        // What is dropped already may have left its index.
+        search::discard_index(&db, number).await?;
+        Ok(search.drop_index(number).await?)
+    })?;
+    writeln!(stdout(), "{PROJECTION}: version {number} is dropped")?;
+    Ok(true)
+}
+
+/// The version of the index that is made of a version of a projection, if there is one.
+pub(super) async fn made_of(
+    config: &Config,
+    db: &Pool,
+    projection: &str,
+    number: i32,
+) -> anyhow::Result<Option<i32>> {
+    let search = Search::new(&config.opensearch)?;
+    for IndexVersion { version, .. } in search::versions(db).await? {
+        let source = search.source(version).await?;
+        if source.is_some_and(|source| source.tables().version(projection) == number) {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
+}
+
+fn open(config: &Config) -> anyhow::Result<(Runtime, Pool, Search)> {
+    let runtime = Runtime::new()?;
+    let connect = projections::connect(&config.mysql, fill::CONNECTIONS);
+    let db = runtime.block_on(connect).context("mysql")?;
+    Ok((runtime, db, Search::new(&config.opensearch)?))
+}
