@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 include deploy/local/stack.mk
 
-.PHONY: help demo run test next bench faults build fmt lint deny ci avro openapi errors asyncapi folds released alerts
+.PHONY: help demo run test next bench bench-small performance faults build fmt lint deny ci avro openapi errors asyncapi folds released alerts
 
 QUICKSTART := docs/quickstart/java
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -17,7 +17,9 @@ help: ; @printf '%s\n' \
 	'make demo     start everything, import 20,000 products, show what a storefront sees' \
 	'make run      start everything, until Ctrl-C' \
 	'make test     every test, against servers of its own' \
-	'make bench    rates and latencies beside the limits of the machine (CASES="commands rows" for some)' \
+	'make bench    rates and latencies beside the limits of the machine (CASES="commands rows" for some, REPEATS=2)' \
+	'make bench-small some of them in two minutes, to see that they can be measured' \
+	'make performance writes docs/performance.md of what was measured last' \
 	'make faults   every fault of the laboratory, under load, and a table of what came of it (FAULTS="MySQL" for some)' \
 	'make up       start Kafka, the registry, MySQL and OpenSearch (down, status, clean)' \
 	'make build    every crate and test' \
@@ -47,6 +49,15 @@ test: next build .venv/installed $(QUICKSTART)/target/installed
 bench:
 	@cargo build --release --workspace --bins
 	@$(TARGET)/release/bench $(CASES)
+	@$(TARGET)/release/bench page
+
+bench-small:
+	@cargo build --workspace --bins
+	@$(TARGET)/debug/bench small
+
+performance:
+	@cargo build --release --package tests --bin bench
+	@$(TARGET)/release/bench page
 
 faults: .venv/installed
 	@cargo build --release --workspace --bins

@@ -30,7 +30,7 @@ mod rewound;
 mod suggestions;
 mod versions;
 
-pub use bulk::{Bulk, Written};
+pub use bulk::{Bulk, Written, lines};
 pub use document::{Document, Versioned};
 pub use facets::{EntryCount, Facet, Facets, PriceCount, StateCount};
 pub use fan_out::{

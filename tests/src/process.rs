@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
+    pin::pin,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -21,6 +22,8 @@ pub type Settings = BTreeMap<String, String>;
 
 /// How long a binary may run that is waited for.
 const AT_MOST: Duration = Duration::from_secs(600);
+/// How often the memory of one that runs is looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What follows the log gives way on a machine that it shares with whoever is waited for.
 const FOLLOWERS: [&str; 2] = ["projector", "indexer"];
@@ -108,6 +111,31 @@ pub async fn run_beside(
     let output = command.kill_on_drop(true).stdin(Stdio::null()).output().await?;
     let printed = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
     Ok((output.status, printed))
+}
+
+/// As [`run_beside`], and with the most memory that it was seen to have, in bytes.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_weighed(
+    binary: &str,
+    arguments: &[&str],
+    settings: &Settings,
+) -> Result<(ExitStatus, String, u64)> {
+    let mut command = tokio::process::Command::from(command(binary, arguments, settings)?);
+    command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn()?;
+    let (pid, mut most) = (child.id().context("it has ended already")?, 0);
+    let mut ending = pin!(child.wait_with_output());
+    let output = loop {
+        match tokio::time::timeout(LOOK, &mut ending).await {
+            Ok(output) => break output?,
+            // It may have ended meanwhile.
+            Err(_) => most = most.max(memory_peak(pid).unwrap_or_default()),
+        }
+    };
+    let printed = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    Ok((output.status, printed, most))
 }
 
 /// Runs a binary to its end, and lets it talk to whoever watches. Dropped, it is killed.
@@ -277,10 +305,7 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub fn memory_peak(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kilobytes.context("no VmHWM in /proc/<pid>/status")? << 10)
+        memory_peak(self.pid())
     }
 
     /// The last lines that it wrote.
@@ -311,6 +336,17 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
     let [user, system] = [fields[11], fields[12]].map(str::parse::<u64>);
     // USER_HZ is 100 on every Linux platform that Rust supports.
     Ok(Duration::from_millis((user? + system?) * 10))
+}
+
+/// The most memory that a process has had resident, in bytes.
+///
+/// # Errors
+/// When it has ended.
+pub fn memory_peak(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kilobytes.context("no VmHWM in /proc/<pid>/status")? << 10)
 }
 
 fn command(binary: &str, arguments: &[&str], settings: &Settings) -> Result<Command> {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Signal, processor_time, send};
+use crate::process::{Signal, memory_peak, processor_time, send};
 
 /// A running stack of servers.
 pub struct Stack {
@@ -144,11 +144,21 @@ impl Stack {
     /// # Errors
     /// When a server has no process.
     pub fn processor_times(&self) -> Result<BTreeMap<String, Duration>> {
-        let mut times = BTreeMap::new();
-        for server in ["kafka", "mysql", "opensearch"] {
-            times.insert(server.to_owned(), processor_time(self.pid(server)?)?);
-        }
-        Ok(times)
+        self.of_each(processor_time)
+    }
+
+    /// The most memory that each server has had resident, in bytes.
+    ///
+    /// # Errors
+    /// When a server has no process.
+    pub fn memory_peaks(&self) -> Result<BTreeMap<String, u64>> {
+        self.of_each(memory_peak)
+    }
+
+    fn of_each<T>(&self, look: impl Fn(u32) -> Result<T>) -> Result<BTreeMap<String, T>> {
+        let servers = ["kafka", "mysql", "opensearch"];
+        let of = |server: &str| Ok((server.to_owned(), look(self.pid(server)?)?));
+        servers.into_iter().map(of).collect()
     }
 
     /// Sends a signal to a server's process.

@@ -144,7 +144,11 @@ impl<'d> Sent<'d> {
     }
 }
 
-fn lines(versioned: &Versioned) -> Result<String, SearchError> {
+/// The two lines of a bulk request that write a document under its version.
+///
+/// # Errors
+/// [`SearchError::Question`] when it is no JSON.
+pub fn lines(versioned: &Versioned) -> Result<String, SearchError> {
     let document = serde_json::to_string(&Sent::of(&versioned.document))
         .map_err(|error| SearchError::Question(error.to_string()))?;
     let (id, version) = (versioned.document.id, versioned.version);

@@ -10,25 +10,31 @@ use sqlx::MySqlPool;
 use tests::{Fleet, Role, Stack, samples, until};
 use uuid::Uuid;
 
-use crate::append::{Record, append};
+use crate::{
+    Run,
+    append::{Record, append},
+    figures::{Figures, memory},
+    report::Report,
+};
 
 const PRODUCTS: usize = 2_000;
 const COMMANDS: u32 = 200_000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
-pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let count = run.pick(COMMANDS, 10_000);
     let db = MySqlPool::connect(stack.address("JANGBU_MYSQL")?).await?;
     let (client, mut products) = (fleet.client()?, vec![]);
-    for number in 0..PRODUCTS {
+    for number in 0..run.pick(PRODUCTS, 200) {
         let (id, _) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
         products.push(id.parse()?);
     }
     fleet.end(Role::Handler)?;
     let codec = Codec::load(Registry::new(stack.address("JANGBU_REGISTRY")?)?, &[CATALOG.commands]);
     let codec = codec.await?;
-    let commands = (0..COMMANDS).map(|number| reprice(&products, number, &codec));
+    let commands = (0..count).map(|number| reprice(&products, number, &codec));
     append(stack.address("JANGBU_KAFKA")?, &CATALOG.commands, commands)?;
-    let goal = events(&db).await? + i64::from(COMMANDS);
+    let goal = events(&db).await? + i64::from(count);
     // What each held before says nothing.
     for role in [Role::Projector, Role::Indexer, Role::Handler] {
         fleet.restart(role, None)?;
@@ -39,16 +45,13 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
     })
     .await?;
     let took = begin.elapsed().as_secs_f64();
-    println!("\nbacklog of {COMMANDS} commands to {PRODUCTS} products, once");
-    println!(
-        "until the last is in MySQL: {took:.0} s, {:.0} commands/s",
-        f64::from(COMMANDS) / took
-    );
     fleet.verify(&["--log-only"]).await?;
-    for role in Role::ALL {
-        println!("{}: at most {} MiB", role.binary(), fleet.process(role)?.memory_peak()? >> 20);
-    }
-    Ok(())
+    let mut report = Report::default();
+    report.head(&format!("a backlog of {count} commands to {} products, once", products.len()));
+    report.alone("until the last is in MySQL, s", &Figures::once(took));
+    report.alone("commands/s", &Figures::once(f64::from(count) / took));
+    report.note(memory(fleet)?);
+    Ok(report)
 }
 
 async fn events(db: &MySqlPool) -> Result<i64> {

@@ -1,143 +1,81 @@
-//! Acknowledged price changes over HTTP.
+//! Acknowledged price changes over HTTP, beside the bare loop.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use reqwest::RequestBuilder;
 use tests::{Fleet, Stack, samples};
-use tokio::task::JoinSet;
 
 use crate::{
-    REPEATS,
-    figures::{Figures, Latencies, head, line, processor_times, tell_processor_time},
+    Run,
+    figures::{Figures, Pair, processor_times, spent},
+    open_loop::{Template, float},
     raw::BareLoop,
+    report::{Asked, Report},
 };
 
 const PRODUCTS: usize = 500;
-const ONE_AT_A_TIME: usize = 400;
-const AT_ONCE: usize = 64;
-const RUN: Duration = Duration::from_secs(8);
+/// Requests under way at once.
+const AT_ONCE: [usize; 3] = [1, 64, 256];
+/// The servers compile what they run often; until then they are several times slower.
+const WARM_UP: Duration = Duration::from_secs(30);
+/// Of the bare loop, which has no transaction.
+const ASKED: f64 = 0.5;
 
-/// Makes the request of a number; the numbers run on, so that no price comes twice in a row.
-pub(crate) type Make = dyn Fn(usize) -> RequestBuilder + Send + Sync;
+/// What one number of connections came to: ours, then the bare loop.
+#[derive(Default)]
+struct Told {
+    rate: [Figures; 2],
+    took: [Pair; 2],
+    refused: Figures,
+}
 
-pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
-    let ours = reprices(fleet).await?;
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let long = run.pick(Duration::from_secs(8), Duration::from_secs(2));
+    let ours = reprices(fleet, "demo", run.pick(PRODUCTS, 100)).await?;
     let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
-    let (http, address) = (reqwest::Client::new(), bare.address.clone());
-    let limit: Arc<Make> = Arc::new(move |number| http.post(&address).json(&body(number)));
-    compare(stack, fleet, &ours, &limit).await
+    let limit = Template::reprices(&bare.address, "", vec!["/".to_owned()]);
+    let sides = [ours, limit];
+    for side in &sides {
+        side.flat_out(AT_ONCE[1], run.pick(WARM_UP, Duration::from_secs(3))).await?;
+    }
+    let (mut told, mut report): ([Told; 3], Report) = Default::default();
+    for _ in 0..run.repeats {
+        for (told, at_once) in told.iter_mut().zip(AT_ONCE) {
+            for (side, template) in sides.iter().enumerate() {
+                let before = processor_times(fleet, stack)?;
+                let found = template.flat_out(at_once, long).await?;
+                told.rate[side].add(found.rate);
+                told.took[side].add(&found.latencies);
+                if side == 0 {
+                    told.refused.add(float(found.refused));
+                    let after = processor_times(fleet, stack)?;
+                    let spent = spent(&before, &after, found.latencies.count());
+                    report.notes = vec![format!("{at_once} at once, {spent}")];
+                } else {
+                    ensure!(found.refused == 0, "the bare loop refuses");
+                }
+            }
+        }
+    }
+    report.head("price changes over HTTP, beside the bare loop");
+    for (Told { rate, took, refused }, at_once) in told.iter().zip(AT_ONCE) {
+        let line = report.line(&format!("{at_once} at once, commands/s"), &rate[0], &rate[1]);
+        if at_once == AT_ONCE[2] {
+            line.asked(Asked::RatioAtLeast(ASKED));
+        }
+        report.pair(&format!("{at_once} at once"), &took[0], Some(&took[1]));
+        report.alone(&format!("{at_once} at once, not accepted"), refused);
+    }
+    Ok(report)
 }
 
-/// Changes the prices of new products, each in turn.
-pub(crate) async fn reprices(fleet: &Fleet) -> Result<Arc<Make>> {
-    let client = fleet.client()?;
-    let mut paths = Vec::new();
-    for number in 0..PRODUCTS {
+/// Changes the prices of new products of the mall, each in turn.
+pub(crate) async fn reprices(fleet: &Fleet, mall: &str, products: usize) -> Result<Template> {
+    let key = format!("{mall}-key");
+    let (client, mut paths) = (fleet.client()?.with(mall, &key), vec![]);
+    for number in 0..products {
         let (id, _) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
-        paths.push(format!("{}/v1/demo/products/{id}/reprice", fleet.base()));
+        paths.push(format!("/v1/{mall}/products/{id}/reprice"));
     }
-    let http = reqwest::Client::new();
-    Ok(Arc::new(move |number| {
-        let path = &paths[number % paths.len()];
-        http.post(path).bearer_auth("demo-key").json(&body(number))
-    }))
-}
-
-fn body(number: usize) -> serde_json::Value {
-    samples::reprice(i64::try_from(number).unwrap_or(0) + 1)
-}
-
-async fn compare(
-    stack: &Stack,
-    fleet: &mut Fleet,
-    ours: &Arc<Make>,
-    limit: &Arc<Make>,
-) -> Result<()> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut figures: [[Figures; 2]; 4] = Default::default();
-    let mut spent = None;
-    for turn in 0..=REPEATS {
-        for (side, make) in [ours, limit].into_iter().enumerate() {
-            let single = one_at_a_time(make, &next).await?;
-            let before = processor_times(fleet, stack)?;
-            let (rate, many) = flat_out(make, &next).await?;
-            // The first turn warms up.
-            if turn == 0 {
-                continue;
-            }
-            let values = [single.at(0.5), single.at(0.99), rate, many.at(0.5)];
-            figures.iter_mut().zip(values).for_each(|(all, value)| all[side].add(value));
-            if side == 0 {
-                spent = Some((before, processor_times(fleet, stack)?, rate));
-            }
-        }
-    }
-    head("reprice over HTTP");
-    let names = [
-        "one at a time, p50 ms",
-        "one at a time, p99 ms",
-        "64 at once, commands/s",
-        "64 at once, p50 ms",
-    ];
-    for (name, [ours, limit]) in names.iter().zip(&figures) {
-        line(name, ours, limit);
-    }
-    if let Some((before, after, rate)) = spent {
-        tell_processor_time(&before, &after, whole(rate * RUN.as_secs_f64()));
-    }
-    Ok(())
-}
-
-async fn one_at_a_time(make: &Arc<Make>, next: &AtomicUsize) -> Result<Latencies> {
-    let mut latencies = Latencies::new()?;
-    for _ in 0..ONE_AT_A_TIME {
-        latencies.add(timed(make(next.fetch_add(1, Relaxed))).await?)?;
-    }
-    Ok(latencies)
-}
-
-/// As many as the machine can, with a fixed number under way.
-pub(crate) async fn flat_out(
-    make: &Arc<Make>,
-    next: &Arc<AtomicUsize>,
-) -> Result<(f64, Latencies)> {
-    let (mut writers, begin) = (JoinSet::new(), Instant::now());
-    for _ in 0..AT_ONCE {
-        let (make, next) = (make.clone(), next.clone());
-        writers.spawn(async move {
-            let mut took = Vec::new();
-            while begin.elapsed() < RUN {
-                took.push(timed(make(next.fetch_add(1, Relaxed))).await?);
-            }
-            anyhow::Ok(took)
-        });
-    }
-    let (mut latencies, mut count) = (Latencies::new()?, 0_u32);
-    while let Some(took) = writers.join_next().await {
-        for took in took?? {
-            latencies.add(took)?;
-            count += 1;
-        }
-    }
-    Ok((f64::from(count) / begin.elapsed().as_secs_f64(), latencies))
-}
-
-pub(crate) async fn timed(request: RequestBuilder) -> Result<Duration> {
-    let begin = Instant::now();
-    let answer = request.send().await?;
-    let status = answer.status();
-    answer.bytes().await?;
-    ensure!(status.as_u16() == 200, "{status}");
-    Ok(begin.elapsed())
-}
-
-fn whole(number: f64) -> usize {
-    format!("{number:.0}").parse().unwrap_or(0)
+    Ok(Template::reprices(fleet.base(), &key, paths))
 }

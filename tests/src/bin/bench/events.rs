@@ -11,6 +11,59 @@ use uuid::Uuid;
 
 use crate::append::Record;
 
+const ADJECTIVES: [&str; 16] = [
+    "가벼운",
+    "조용한",
+    "튼튼한",
+    "따뜻한",
+    "시원한",
+    "부드러운",
+    "단단한",
+    "밝은",
+    "작은",
+    "넓은",
+    "편안한",
+    "빠른",
+    "깨끗한",
+    "새로운",
+    "귀여운",
+    "고급",
+];
+const NOUNS: [&str; 25] = [
+    "무선청소기",
+    "선풍기",
+    "가습기",
+    "전기밥솥",
+    "냄비",
+    "프라이팬",
+    "이불",
+    "베개",
+    "커튼",
+    "책상",
+    "의자",
+    "책장",
+    "스탠드",
+    "운동화",
+    "구두",
+    "점퍼",
+    "셔츠",
+    "바지",
+    "모자",
+    "가방",
+    "지갑",
+    "시계",
+    "우산",
+    "텀블러",
+    "도마",
+];
+
+/// The name of a product: one of 400, and its number.
+pub(crate) fn name(number: i64) -> String {
+    let at = usize::try_from(number).unwrap_or_default();
+    let (noun, adjective) = (NOUNS[at % 25], ADJECTIVES[at / 25 % 16]);
+    format!("{adjective} {noun} {number}")
+}
+
 /// The registration of a product.
 pub(crate) fn registered(codec: &Codec, id: Uuid, number: i64) -> Result<Record> {
     let list_price = Money { minor: number, currency: Currency::KRW };
@@ -19,8 +72,8 @@ pub(crate) fn registered(codec: &Codec, id: Uuid, number: i64) -> Result<Record>
     let body = ProductRegistered {
         partner_id: None,
         external_id: Some(number.to_string()),
-        name: format!("무선청소기 {number}"),
-        description: "가볍고 조용한 스틱 청소기".to_owned(),
+        name: name(number),
+        description: "오래 쓰도록 만들었습니다".to_owned(),
         options: vec![],
         skus: vec![sku],
         list_price,

@@ -10,9 +10,10 @@ use schemas::topic::{PARTITIONS, partition_of};
 use tests::{Fleet, Process, Role, process::Signal, samples, until};
 
 use crate::{
-    REPEATS,
-    figures::{Figures, alone, head},
+    Run,
+    figures::Figures,
     open_loop::{Answer, Plan, Template},
+    report::Report,
 };
 
 const PRODUCTS: usize = 300;
@@ -39,27 +40,27 @@ struct Told {
     codes: BTreeMap<String, Figures>,
 }
 
-pub(crate) async fn measure(fleet: &mut Fleet) -> Result<()> {
+pub(crate) async fn measure(fleet: &mut Fleet, run: Run) -> Result<Report> {
     let load = Load::of(fleet).await?;
     // Servers that have just started take ten times as long.
     let warm = Plan { rate: RATE.into(), run: WARM_UP, connections: CONNECTIONS };
     load.template.run(warm).await?;
-    let mut told: [Told; 2] = Default::default();
-    for _ in 0..REPEATS {
+    let (mut told, mut report): ([Told; 2], Report) = Default::default();
+    for _ in 0..run.repeats {
         for (told, signal) in told.iter_mut().zip([Signal::Kill, Signal::Terminate]) {
             told.hear(&load, &one(fleet, &load, signal).await?)?;
         }
     }
     for (told, how) in told.iter_mut().zip(["killed", "asked to stop"]) {
-        head(&format!("{RATE} changes/s, one of two handlers {how}"));
-        alone("longest gap of a partition, s", &told.gap);
-        alone("requests", &told.sent);
+        report.head(&format!("{RATE} changes/s, one of two handlers {how}"));
+        report.alone("longest gap of a partition, s", &told.gap);
+        report.alone("requests", &told.sent);
         for (code, counts) in &mut told.codes {
-            counts.fill_up(REPEATS);
-            alone(&format!("answered {code}"), counts);
+            counts.fill_up(run.repeats);
+            report.alone(&format!("answered {code}"), counts);
         }
     }
-    Ok(())
+    Ok(report)
 }
 
 /// A second handler joins, and goes in the middle of the load.
@@ -95,7 +96,7 @@ impl Load {
             partitions.push(partition_of(&id, PARTITIONS));
             paths.push(format!("/v1/demo/products/{id}/reprice"));
         }
-        Ok(Self { partitions, template: Template::new(fleet.base(), "demo-key", paths) })
+        Ok(Self { partitions, template: Template::reprices(fleet.base(), "demo-key", paths) })
     }
 }
 

@@ -4,13 +4,27 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use tests::{Fleet, Role, Stack};
 
 /// What repeated measuring of one thing gave.
 #[derive(Default)]
 pub(crate) struct Figures(Vec<f64>);
 
+/// The middle one of several figures, the smallest and the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
 impl Figures {
+    /// What was measured once.
+    pub(crate) fn once(figure: f64) -> Self {
+        Self(vec![figure])
+    }
+
     pub(crate) fn add(&mut self, figure: f64) {
         self.0.push(figure);
         self.0.sort_by(f64::total_cmp);
@@ -23,31 +37,12 @@ impl Figures {
         }
     }
 
-    pub(crate) fn median(&self) -> f64 {
-        self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+    /// Nothing where a repeat had no figure.
+    pub(crate) fn spread(&self) -> Option<Spread> {
+        let (&min, &max) = (self.0.first()?, self.0.last()?);
+        let median = self.0[self.0.len() / 2];
+        self.0.iter().all(|figure| figure.is_finite()).then_some(Spread { median, min, max })
     }
-
-    /// Median, then smallest and largest.
-    pub(crate) fn told(&self) -> String {
-        let (Some(min), Some(max)) = (self.0.first(), self.0.last()) else { return String::new() };
-        format!("{:>9.1}  ({min:.1} - {max:.1})", self.median())
-    }
-}
-
-/// One line of the report: ours, the limit, and how many times the limit ours is.
-pub(crate) fn line(what: &str, ours: &Figures, limit: &Figures) {
-    let ratio = ours.median() / limit.median();
-    println!("{what:<34}{:<30}{:<30}{ratio:>6.2}", ours.told(), limit.told());
-}
-
-/// One line of the report that has no limit of its own.
-pub(crate) fn alone(what: &str, ours: &Figures) {
-    println!("{what:<34}{}", ours.told());
-}
-
-/// The head of a table.
-pub(crate) fn head(title: &str) {
-    println!("\n{title:<34}{:<30}{:<30}{:>6}", "  median  (min - max)", "  raw limit", "ratio");
 }
 
 /// Latencies of one run.
@@ -73,11 +68,23 @@ impl Latencies {
     }
 }
 
+/// The p50 and the p99 of one thing, in milliseconds.
+#[derive(Default)]
+pub(crate) struct Pair(pub(crate) [Figures; 2]);
+
+impl Pair {
+    pub(crate) fn add(&mut self, latencies: &Latencies) {
+        let [p50, p99] = &mut self.0;
+        p50.add(latencies.at(0.5));
+        p99.add(latencies.at(0.99));
+    }
+}
+
 /// Processor time of every process so far, ours and the servers'.
-pub(crate) fn processor_times(
-    fleet: &mut Fleet,
-    stack: &Stack,
-) -> Result<BTreeMap<String, Duration>> {
+pub(crate) type Times = BTreeMap<String, Duration>;
+
+/// Reads it.
+pub(crate) fn processor_times(fleet: &mut Fleet, stack: &Stack) -> Result<Times> {
     let mut times = stack.processor_times()?;
     for role in Role::ALL {
         // A case may do without a role.
@@ -89,17 +96,23 @@ pub(crate) fn processor_times(
     Ok(times)
 }
 
-/// Tells what each process spent on an item since `before`.
-pub(crate) fn tell_processor_time(
-    before: &BTreeMap<String, Duration>,
-    after: &BTreeMap<String, Duration>,
-    items: usize,
-) {
+/// What each process spent on an item since `before`.
+pub(crate) fn spent(before: &Times, after: &Times, items: usize) -> String {
     let each = f64::from(u32::try_from(items.max(1)).unwrap_or(u32::MAX));
     let mut parts = Vec::new();
     for (name, time) in after {
         let spent = time.saturating_sub(before.get(name).copied().unwrap_or_default());
         parts.push(format!("{name} {:.0}", spent.as_secs_f64() * 1e6 / each));
     }
-    println!("CPU per item, microseconds: {}", parts.join(", "));
+    format!("processor time per item, microseconds: {}", parts.join(", "))
+}
+
+/// The most memory that each of our processes has had.
+pub(crate) fn memory(fleet: &mut Fleet) -> Result<String> {
+    let mut parts = vec![];
+    for role in Role::ALL {
+        let Ok(process) = fleet.process(role) else { continue };
+        parts.push(format!("{} {}", role.binary(), process.memory_peak()? >> 20));
+    }
+    Ok(format!("memory at most, MiB: {}", parts.join(", ")))
 }

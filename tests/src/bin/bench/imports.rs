@@ -5,24 +5,26 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{
-    REPEATS,
-    commands::{Make, reprices},
-    figures::{Figures, alone, head, line, processor_times, tell_processor_time},
-    steady::steadily,
-};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use tests::{
-    Fleet, Role, Stack,
+    Fleet, Stack,
     process::{self, Settings},
     until,
+};
+
+use crate::{
+    Run,
+    commands::reprices,
+    figures::{Figures, Latencies, Pair, memory, processor_times, spent},
+    open_loop::{Plan, Template, accepted, float},
+    report::{Asked, Report},
 };
 
 /// How many products an import has, unless `JANGBU_BENCH_PRODUCTS` says so; large ones are not
@@ -30,7 +32,11 @@ use tests::{
 const PRODUCTS: &str = "20000";
 /// Price changes in a second: those of a few people, not a load of its own.
 const RATE: u32 = 40;
+const REPRICED: usize = 500;
+const CONNECTIONS: usize = 64;
 const ALONE: Duration = Duration::from_secs(20);
+/// Times what it is without an import.
+const ASKED: f64 = 2.0;
 const PATIENCE: Duration = Duration::from_secs(300);
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
@@ -40,17 +46,18 @@ struct Told {
     rate: Figures,
     again: Figures,
     behind: Figures,
-    p50: [Figures; 2],
-    p99: [Figures; 2],
+    alone: Pair,
+    beside: Pair,
 }
 
-pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
-    let products = env::var("JANGBU_BENCH_PRODUCTS").unwrap_or_else(|_| PRODUCTS.to_owned());
-    let (make, next) = (reprices(fleet).await?, AtomicUsize::new(0));
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let usual = run.pick(PRODUCTS, "2000");
+    let products = env::var("JANGBU_BENCH_PRODUCTS").unwrap_or_else(|_| usual.to_owned());
+    let template = reprices(fleet, "demo", REPRICED).await?;
     let first = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let mut told = Told::default();
     let (mut before, mut commands) = (processor_times(fleet, stack)?, 0);
-    let repeats = if products.len() > PRODUCTS.len() { 1 } else { REPEATS };
+    let repeats = if products.len() > PRODUCTS.len() { 1 } else { run.repeats };
     for repeat in 0..=repeats {
         // The first is short, and warms up.
         let number = if repeat == 0 { "2000" } else { &products };
@@ -59,23 +66,31 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
         generate(&file, number, &seed)?;
         if repeat == 0 {
             import(fleet, &file).await?;
+            alone(&template).await?;
             before = processor_times(fleet, stack)?;
         } else {
-            commands += one(fleet, &file, &make, &next, &mut told).await?;
+            commands += one(fleet, &file, &template, &mut told).await?;
         }
         fs::remove_file(&file)?;
     }
-    head(&format!("an import of {products} products"));
-    alone("commands/s", &told.rate);
-    alone("again, nothing new, s", &told.again);
-    alone("everybody has read it after, s", &told.behind);
-    line("a price change meanwhile, p50 ms", &told.p50[1], &told.p50[0]);
-    line("a price change meanwhile, p99 ms", &told.p99[1], &told.p99[0]);
-    tell_processor_time(&before, &processor_times(fleet, stack)?, commands);
-    tell_memory(fleet)
+    let mut report = Report::default();
+    report.head(&format!("an import of {products} products, price changes at {RATE}/s beside it"));
+    report.alone("imported, commands/s", &told.rate);
+    report.alone("again, nothing new, s", &told.again);
+    report.alone("everybody has read it after, s", &told.behind);
+    let [_, p99] = report.pair("a price change beside it", &told.beside, Some(&told.alone));
+    report.ask(p99, Asked::RatioBelow(ASKED));
+    report.note(spent(&before, &processor_times(fleet, stack)?, commands));
+    report.note(memory(fleet)?);
+    Ok(report)
 }
 
-fn generate(file: &Path, products: &str, seed: &str) -> Result<()> {
+async fn alone(template: &Template) -> Result<Latencies> {
+    let plan = Plan { rate: RATE.into(), run: ALONE, connections: CONNECTIONS };
+    accepted(&template.run(plan).await?)
+}
+
+pub(crate) fn generate(file: &Path, products: &str, seed: &str) -> Result<()> {
     let path = file.to_str().context("a path")?;
     let words = ["generate", "--products", products, "--seed", seed, "--out", path];
     let (made, printed) = process::run("jangbu", &words, &Settings::new())?;
@@ -87,27 +102,23 @@ fn generate(file: &Path, products: &str, seed: &str) -> Result<()> {
 async fn one(
     fleet: &mut Fleet,
     file: &Path,
-    make: &Arc<Make>,
-    next: &AtomicUsize,
+    template: &Template,
     told: &mut Told,
 ) -> Result<usize> {
-    let begin = Instant::now();
-    let quiet = steadily(make, next, RATE, || begin.elapsed() < ALONE).await?;
-    let (begin, ended) = (Instant::now(), AtomicBool::new(false));
+    let quiet = alone(template).await?;
+    let (begin, ended) = (Instant::now(), Arc::new(AtomicBool::new(false)));
     let importing = async {
         let commands = import(fleet, file).await;
         ended.store(true, Relaxed);
         commands.map(|commands| (commands, begin.elapsed()))
     };
-    let beside = steadily(make, next, RATE, || !ended.load(Relaxed));
-    let (imported, beside) = tokio::join!(importing, beside);
-    let ((commands, took), beside) = (imported?, beside?);
+    let plan = Plan { rate: RATE.into(), run: AN_HOUR, connections: CONNECTIONS };
+    let (imported, beside) = tokio::join!(importing, template.run_until(plan, &ended));
+    let (commands, took) = imported?;
     told.behind.add(until_read(fleet).await?.as_secs_f64());
-    told.rate.add(f64::from(u32::try_from(commands)?) / took.as_secs_f64());
-    for (share, figures) in [(0.5, &mut told.p50), (0.99, &mut told.p99)] {
-        figures[0].add(quiet.at(share));
-        figures[1].add(beside.at(share));
-    }
+    told.rate.add(float(commands) / took.as_secs_f64());
+    told.alone.add(&quiet);
+    told.beside.add(&accepted(&beside?)?);
     let begin = Instant::now();
     import(fleet, file).await?;
     told.again.add(begin.elapsed().as_secs_f64());
@@ -115,7 +126,7 @@ async fn one(
 }
 
 /// Runs `jangbu import`; answers how many commands it sent.
-async fn import(fleet: &Fleet, file: &Path) -> Result<usize> {
+pub(crate) async fn import(fleet: &Fleet, file: &Path) -> Result<usize> {
     let (api, file) = (fleet.base().to_owned(), file.to_owned());
     let run = move || {
         let file = file.to_str().context("a path")?;
@@ -131,7 +142,7 @@ async fn import(fleet: &Fleet, file: &Path) -> Result<usize> {
 }
 
 /// How long it takes until every reader stands at the end of the log.
-async fn until_read(fleet: &Fleet) -> Result<Duration> {
+pub(crate) async fn until_read(fleet: &Fleet) -> Result<Duration> {
     let begin = Instant::now();
     until("everybody has read everything", PATIENCE, async || {
         let (_, printed) = fleet.jangbu(&["status", "--json"])?;
@@ -143,14 +154,4 @@ async fn until_read(fleet: &Fleet) -> Result<Duration> {
     })
     .await?;
     Ok(begin.elapsed())
-}
-
-fn tell_memory(fleet: &mut Fleet) -> Result<()> {
-    let mut parts = vec![];
-    for role in Role::ALL {
-        let bytes = fleet.process(role)?.memory_peak()?;
-        parts.push(format!("{} {}", role.binary(), bytes >> 20));
-    }
-    println!("memory at most, MiB: {}", parts.join(", "));
-    Ok(())
 }

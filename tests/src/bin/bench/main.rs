@@ -1,90 +1,208 @@
 //! How fast each path is, beside the raw speed of what it stands on, measured in the same run.
+//!
+//! `bench [CASE..]` measures those cases, or all; `bench small` all that a few seconds say something
+//! of; `bench page` makes the page of what was kept. `REPEATS` says how often each
+//! is measured, `SIZES` the numbers of products of the case `growth`.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 mod append;
 mod backlog;
+mod chart;
 mod commands;
+mod documents;
 mod events;
 mod failover;
 mod figures;
+mod gently;
+mod growth;
 mod imports;
+mod indexed;
 mod inserts;
 mod open_loop;
+mod outcome;
 mod overload;
+mod page;
 mod raw;
 mod rebuild;
+mod recorder;
+mod replayed;
+mod report;
 mod rows;
 mod searchable;
-mod steady;
+mod searches;
+mod stages;
+mod visible;
+mod wire;
 
-use anyhow::{Result, bail};
+use std::{env, time::Instant};
+
+use anyhow::{Context, Result, bail};
+use report::{Report, Results, kept};
 use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
 /// What can be asked for by name; all of it where nothing is.
-const CASES: [&str; 9] = [
+const CASES: [&str; 14] = [
     "commands",
-    "steady",
+    "outcome",
+    "visible",
     "searchable",
-    "failover",
+    "search",
     "imports",
+    "failover",
     "overload",
     "backlog",
+    "gently",
     "rows",
     "rebuild",
+    "indexed",
+    "growth",
 ];
-/// How often each case is measured; the median counts.
-const REPEATS: usize = 3;
+/// Those that leave a log behind which others would have to read first.
+const OF_THEIR_OWN: [&str; 5] = ["gently", "rows", "rebuild", "indexed", "growth"];
+/// Those that say something after a few seconds.
+const SMALL: [&str; 4] = ["commands", "search", "rebuild", "indexed"];
+
+/// How a case is measured.
+#[derive(Clone, Copy)]
+struct Run {
+    /// How often; the median counts.
+    repeats: usize,
+    is_small: bool,
+}
+
+/// A case, and how many products it is to have where it is measured with several numbers.
+struct Step {
+    case: String,
+    size: Option<i64>,
+}
+
+impl Step {
+    fn name(&self) -> &str {
+        self.case.split(' ').next().unwrap_or_default()
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((first, rest)) = words.split_first()
-        && first == "bare-loop"
-    {
-        return raw::serve(rest).await;
+    let words: Vec<String> = env::args().skip(1).collect();
+    match words.split_first() {
+        Some((first, rest)) if first == "bare-loop" => return raw::serve(rest).await,
+        Some((first, _)) if first == "page" => return page::make(&Results::read(&kept(false)?)?),
+        _ => {}
     }
-    if let Some(other) = words.iter().find(|word| !CASES.contains(&word.as_str())) {
+    let is_small = words.iter().any(|word| word == "small");
+    let cases: Vec<&str> =
+        words.iter().map(String::as_str).filter(|word| *word != "small").collect();
+    if let Some(other) = cases.iter().find(|word| !CASES.contains(word)) {
         bail!("{other:?} is none of the cases {CASES:?}");
     }
-    let stack = Stack::up(STACK)?;
+    let usual = if is_small { 1 } else { 5 };
+    let repeats = env::var("REPEATS").map_or(Ok(usual), |text| text.parse()).context("REPEATS")?;
+    let run = Run { repeats, is_small };
+    let steps = run.steps(&cases)?;
     let outcome = tokio::select! {
-        outcome = measure(&stack, &words) => outcome,
+        outcome = run.measure(&steps) => outcome,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
-    outcome.and(stack.clean())
+    // What was measured to the end has cleaned up; our processes end with what held them.
+    if outcome.is_err() {
+        Stack::found(STACK).clean()?;
+    }
+    outcome
 }
 
-async fn measure(stack: &Stack, wanted: &[String]) -> Result<()> {
-    let mut fleet = Fleet::start(&stack.addresses, None).await?;
-    let is_wanted = |case: &str| wanted.is_empty() || wanted.iter().any(|word| word == case);
-    if is_wanted("commands") {
-        commands::measure(stack, &mut fleet).await?;
+impl Run {
+    /// One of the two, as large as the run is to be.
+    fn pick<T>(self, full: T, small: T) -> T {
+        if self.is_small { small } else { full }
     }
-    if is_wanted("steady") {
-        steady::measure(stack, &mut fleet).await?;
+
+    fn steps(self, cases: &[&str]) -> Result<Vec<Step>> {
+        let usual = if self.is_small { &SMALL[..] } else { &CASES };
+        let wanted = if cases.is_empty() { usual } else { cases };
+        let mut steps = vec![];
+        for case in CASES.iter().filter(|case| wanted.contains(case)) {
+            if *case != "growth" {
+                steps.push(Step { case: (*case).to_owned(), size: None });
+                continue;
+            }
+            let sizes = env::var("SIZES").unwrap_or_else(|_| growth::SIZES.to_owned());
+            for size in sizes.split(',') {
+                let size: i64 = size.trim().parse().context("SIZES")?;
+                steps.push(Step { case: format!("growth {size}"), size: Some(size) });
+            }
+        }
+        Ok(steps)
     }
-    if is_wanted("searchable") {
-        searchable::measure(stack, &mut fleet).await?;
+
+    /// One stack for as many as can share it.
+    async fn measure(self, steps: &[Step]) -> Result<()> {
+        let mut scene: Option<(Stack, Fleet)> = None;
+        let began = Instant::now();
+        for (at, step) in steps.iter().enumerate() {
+            let own = OF_THEIR_OWN.contains(&step.name());
+            // What is small goes on with the log of the one before.
+            let goes_on = self.is_small && at > 0 && OF_THEIR_OWN.contains(&steps[at - 1].name());
+            if own
+                && !goes_on
+                && let Some(used) = scene.take()
+            {
+                end(used).await?;
+            }
+            let (stack, mut fleet) = match scene.take() {
+                Some(scene) => scene,
+                None => begin().await?,
+            };
+            println!("{}: {} of {}", step.case, at + 1, steps.len());
+            let measured = self.one(step, &stack, &mut fleet).await;
+            let mut report = measured.with_context(|| fleet.tails())?;
+            report.stamp(self.repeats)?;
+            println!("{report}\n{} s so far", began.elapsed().as_secs());
+            Results::keep(&kept(self.is_small)?, &step.case, report)?;
+            match own && !self.is_small {
+                true => end((stack, fleet)).await?,
+                false => scene = Some((stack, fleet)),
+            }
+        }
+        match scene {
+            Some(scene) => end(scene).await,
+            None => Ok(()),
+        }
     }
-    if is_wanted("failover") {
-        failover::measure(&mut fleet).await?;
+
+    async fn one(self, step: &Step, stack: &Stack, fleet: &mut Fleet) -> Result<Report> {
+        match step.name() {
+            "commands" => commands::measure(stack, fleet, self).await,
+            "outcome" => outcome::measure(stack, fleet, self).await,
+            "visible" => visible::measure(stack, fleet, self).await,
+            "searchable" => searchable::measure(stack, fleet, self).await,
+            "search" => searches::measure(stack, fleet, self).await,
+            "imports" => imports::measure(stack, fleet, self).await,
+            "failover" => failover::measure(fleet, self).await,
+            "overload" => overload::measure(fleet, self).await,
+            "backlog" => backlog::measure(stack, fleet, self).await,
+            "gently" => gently::measure(stack, fleet, self).await,
+            "rows" => rows::measure(stack, fleet, self).await,
+            "rebuild" => rebuild::measure(stack, fleet, self).await,
+            "indexed" => indexed::measure(stack, fleet, self).await,
+            "growth" => {
+                let size = step.size.context("a number of products")?;
+                growth::measure(stack, fleet, self, size).await
+            }
+            other => bail!("no case {other:?}"),
+        }
     }
-    if is_wanted("imports") {
-        imports::measure(stack, &mut fleet).await?;
-    }
-    if is_wanted("overload") {
-        overload::measure(&mut fleet).await?;
-    }
-    if is_wanted("backlog") {
-        backlog::measure(stack, &mut fleet).await?;
-    }
-    if is_wanted("rows") {
-        rows::measure(stack, &mut fleet).await?;
-    }
-    if is_wanted("rebuild") {
-        rebuild::measure(stack, &mut fleet).await?;
-    }
-    fleet.stop().await
+}
+
+async fn begin() -> Result<(Stack, Fleet)> {
+    let stack = Stack::up(STACK)?;
+    let fleet = Fleet::start(&stack.addresses, None).await?;
+    Ok((stack, fleet))
+}
+
+async fn end((stack, fleet): (Stack, Fleet)) -> Result<()> {
+    fleet.stop().await?;
+    stack.clean()
 }

@@ -3,18 +3,18 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
-use tests::{Fleet, Role, samples};
+use tests::Fleet;
 
 use crate::{
-    REPEATS,
-    commands::{flat_out, reprices},
-    figures::{Figures, Latencies, alone, head, line},
-    open_loop::{Answer, Plan, Template},
+    Run,
+    commands::reprices,
+    figures::{Figures, Latencies, memory},
+    open_loop::{Answer, Plan, Template, accepted, float},
+    report::Report,
 };
 
 const QUIET_RATE: u32 = 20;
@@ -22,6 +22,8 @@ const TIMES: f64 = 10.0;
 const ORDINARY: f64 = 0.5;
 const PHASE: Duration = Duration::from_secs(20);
 const PRODUCTS: usize = 100;
+const AT_ONCE: usize = 64;
+const CLOSED: Duration = Duration::from_secs(8);
 /// Answers in a row that are as fast as before, for it to be over.
 const RECOVERED: usize = 20;
 /// More connections than requests can wait, so that the flood never waits for itself.
@@ -43,37 +45,23 @@ struct Told {
     codes: BTreeMap<String, Figures>,
 }
 
-pub(crate) async fn measure(fleet: &mut Fleet) -> Result<()> {
-    let closed = reprices(fleet).await?;
-    let [quiet, flood] = [template(fleet, "other").await?, template(fleet, "demo").await?];
-    let (next, mut told) = (Arc::default(), Told::default());
-    let before = memory(fleet)?;
-    for repeat in 0..=REPEATS {
-        let (rate, _) = flat_out(&closed, &next).await?;
+pub(crate) async fn measure(fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let quiet = reprices(fleet, "other", PRODUCTS).await?;
+    let flood = reprices(fleet, "demo", PRODUCTS).await?;
+    let (mut told, before) = (Told::default(), memory(fleet)?);
+    for repeat in 0..=run.repeats {
+        let rate = flood.flat_out(AT_ONCE, CLOSED).await?.rate;
         // The first turn warms up.
         if repeat > 0 {
             told.sustainable.add(rate);
             one(&quiet, &flood, rate, &mut told).await?;
         }
     }
-    tell(&mut told);
-    let peaks = memory(fleet)?;
-    for (role, peak) in &peaks {
-        let mebi = |bytes: u64| bytes >> 20;
-        println!("{role}: at most {} MiB resident, {} before", mebi(*peak), mebi(before[role]));
-    }
-    Ok(())
-}
-
-/// Price changes to new products of the mall.
-async fn template(fleet: &Fleet, mall: &str) -> Result<Template> {
-    let key = format!("{mall}-key");
-    let (client, mut paths) = (fleet.client()?.with(mall, &key), vec![]);
-    for number in 0..PRODUCTS {
-        let (id, _) = client.register(&samples::plain(&format!("상품 {number}"))).await?;
-        paths.push(format!("/v1/{mall}/products/{id}/reprice"));
-    }
-    Ok(Template::new(fleet.base(), &key, paths))
+    let mut report = Report::default();
+    told.tell(run, &mut report);
+    report.note(format!("before, {before}"));
+    report.note(memory(fleet)?);
+    Ok(report)
 }
 
 async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> Result<()> {
@@ -88,7 +76,7 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     ensure!(float(during.len()) >= due, "{} of {due} were sent", during.len());
     let after = quiet.run(of_quiet).await?;
     told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
-    let accepted = accepted(&flooded)?;
+    let heard = accepted(&flooded)?;
     let mut answered = Latencies::new()?;
     for answer in flooded.iter().filter(|answer| answer.code.is_none()) {
         answered.add(answer.took.saturating_sub(answer.unsent))?;
@@ -96,28 +84,20 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     // Until the last was answered, which may be after the last was sent.
     let ends = flooded.iter().filter(|answer| answer.code.is_none());
     let end_of_all = ends.map(|answer| answer.due + answer.took).max().unwrap_or(end);
-    told.accepted.add(float(accepted.count()) / (end_of_all - begin).as_secs_f64());
+    told.accepted.add(float(heard.count()) / (end_of_all - begin).as_secs_f64());
     for (at, share) in [0.5, 0.99].into_iter().enumerate() {
-        told.flood[at].add(accepted.at(share));
+        told.flood[at].add(heard.at(share));
         told.answered[at].add(answered.at(share));
         for (phase, answers) in [&alone, &beside, &during, &after].into_iter().enumerate() {
-            told.quiet[at][phase].add(self::accepted(answers)?.at(share));
+            told.quiet[at][phase].add(accepted(answers)?.at(share));
         }
     }
     told.quiet_refused.add(float(during.iter().filter(|answer| answer.code.is_some()).count()));
     for (code, count) in refused(&flooded) {
         told.codes.entry(code).or_default().add(count);
     }
-    told.recovered.add(recovered(&after, end, self::accepted(&alone)?.at(0.99)));
+    told.recovered.add(recovered(&after, end, accepted(&alone)?.at(0.99)));
     Ok(())
-}
-
-fn accepted(answers: &[Answer]) -> Result<Latencies> {
-    let mut latencies = Latencies::new()?;
-    for answer in answers.iter().filter(|answer| answer.code.is_none()) {
-        latencies.add(answer.took)?;
-    }
-    Ok(latencies)
 }
 
 fn refused(answers: &[Answer]) -> BTreeMap<String, f64> {
@@ -136,34 +116,28 @@ fn recovered(answers: &[Answer], end: Instant, p99: f64) -> f64 {
         .map_or(f64::NAN, |first| first.due.saturating_duration_since(end).as_secs_f64())
 }
 
-fn float(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::NAN, f64::from)
-}
-
-fn memory(fleet: &mut Fleet) -> Result<BTreeMap<&'static str, u64>> {
-    let peak = |role: Role| Ok((role.binary(), fleet.process(role)?.memory_peak()?));
-    Role::ALL.into_iter().map(peak).collect()
-}
-
-fn tell(told: &mut Told) {
-    head(&format!("a mall at {TIMES} times what is sustainable"));
-    alone("sustainable, 64 at once, 1/s", &told.sustainable);
-    alone("asked for, times that", &told.offered);
-    alone("accepted, 1/s", &told.accepted);
-    alone("accepted, p50 ms", &told.flood[0]);
-    alone("accepted, p99 ms", &told.flood[1]);
-    alone("from when it was sent, p50 ms", &told.answered[0]);
-    alone("from when it was sent, p99 ms", &told.answered[1]);
-    for (code, counts) in &mut told.codes {
-        counts.fill_up(REPEATS);
-        alone(&format!("answered {code}"), counts);
+impl Told {
+    fn tell(&mut self, run: Run, report: &mut Report) {
+        report.head(&format!("a mall at {TIMES} times what is sustainable"));
+        report.alone("sustainable, 64 at once, 1/s", &self.sustainable);
+        report.alone("asked for, times that", &self.offered);
+        report.alone("accepted, 1/s", &self.accepted);
+        for (at, share) in ["p50", "p99"].into_iter().enumerate() {
+            report.alone(&format!("accepted, {share} ms"), &self.flood[at]);
+            report.alone(&format!("from when it was sent, {share} ms"), &self.answered[at]);
+        }
+        for (code, counts) in &mut self.codes {
+            counts.fill_up(run.repeats);
+            report.alone(&format!("answered {code}"), counts);
+        }
+        report.head(&format!("another mall at {QUIET_RATE}/s, beside the same before"));
+        for (share, [single, beside, during, after]) in ["p50", "p99"].into_iter().zip(&self.quiet)
+        {
+            report.line(&format!("beside ordinary load, {share} ms"), beside, single);
+            report.line(&format!("in the flood, {share} ms"), during, beside);
+            report.line(&format!("after it, {share} ms"), after, single);
+        }
+        report.alone("not accepted during", &self.quiet_refused);
+        report.alone("as before again, s after", &self.recovered);
     }
-    println!("\nanother mall at {QUIET_RATE}/s, beside the same before");
-    for (share, [single, beside, during, after]) in ["p50", "p99"].into_iter().zip(&told.quiet) {
-        line(&format!("beside ordinary load, {share} ms"), beside, single);
-        line(&format!("in the flood, {share} ms"), during, beside);
-        line(&format!("after it, {share} ms"), after, single);
-    }
-    alone("not accepted during", &told.quiet_refused);
-    alone("as before again, s after", &told.recovered);
 }

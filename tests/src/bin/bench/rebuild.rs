@@ -1,20 +1,19 @@
 //! The whole log to rows, beside the version that is read: `jangbu replay`, against sorted multi-row
 //! INSERTs of the same rows.
 
-use std::time::Instant;
-
-use anyhow::{Context, Result, ensure};
-use schemas::{CATALOG, Codec, Registry};
+use anyhow::Result;
+use schemas::CATALOG;
 use sqlx::MySqlPool;
-use tests::{Fleet, Role, Stack, process};
-use uuid::Uuid;
+use tests::{Fleet, Stack};
 
 use crate::{
-    REPEATS,
+    Run,
     append::append,
     events,
-    figures::{Figures, alone, head, line},
+    figures::Figures,
     inserts::Rows,
+    replayed::{fill, id, rate, register, with},
+    report::{Asked, Report},
 };
 
 const PRODUCTS: i64 = 300_000;
@@ -24,77 +23,54 @@ const LATER: i64 = 4;
 const ROUND: i64 = 10_000;
 /// As many connections as a rebuild writes by.
 const CONNECTIONS: usize = 2;
+/// Of the sorted INSERTs.
+const ASKED: f64 = 0.6;
+/// Events in a second, where there are five of each product.
+const ASKED_OF_EVENTS: f64 = 150_000.0;
 
-pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let products = run.pick(PRODUCTS, ROUND);
     let db = MySqlPool::connect(stack.address("JANGBU_MYSQL")?).await?;
-    for role in [Role::Handler, Role::Indexer, Role::Projector] {
-        fleet.end(role)?;
-    }
-    let codec = Codec::load(Registry::new(stack.address("JANGBU_REGISTRY")?)?, &[CATALOG.events]);
-    let (codec, kafka) = (codec.await?, stack.address("JANGBU_KAFKA")?);
-    let registered = (0..PRODUCTS).map(|number| events::registered(&codec, id(number), number));
-    append(kafka, &CATALOG.events, registered)?;
+    let codec = register(stack, fleet, products).await?;
     let (mut ours, mut limit, mut bare) = <(Figures, Figures, Figures)>::default();
-    for _ in 0..REPEATS {
-        let (version, rate) = rebuilt(fleet, PRODUCTS).await?;
-        ours.add(rate);
-        let table = format!("products_v{version}");
-        let rows = Rows::newest(&db, &table, usize::try_from(PRODUCTS)?).await?;
-        limit.add(rows.insert(&db, "products_v1", CONNECTIONS).await?);
-        bare.add(rows.insert_bare(&db, "products_v1", CONNECTIONS).await?);
-        dropped(fleet, version).await?;
+    let mut report = Report::default();
+    for repeat in 0..=run.repeats {
+        let filled = fill(fleet, &["products"]).await?;
+        let table = format!("products_v{}", filled.version);
+        let rows = Rows::newest(&db, &table, usize::try_from(products)?).await?;
+        let inserted = rows.insert(&db, "products_v1", CONNECTIONS).await?;
+        let inserted_bare = rows.insert_bare(&db, "products_v1", CONNECTIONS).await?;
+        with(fleet, "drop", "products", &filled.version).await?;
+        // The first turn warms up.
+        if repeat > 0 {
+            ours.add(rate(products, filled.took)?);
+            limit.add(inserted);
+            bare.add(inserted_bare);
+            report.notes = vec![format!("jangbu replay: at most {} MiB", filled.memory >> 20)];
+        }
     }
-    head(&format!("{PRODUCTS} products rebuilt into MySQL"));
-    line("one event each, rows/s", &ours, &limit);
-    line("... keys built afterwards too", &ours, &bare);
-    append(
-        kafka,
-        &CATALOG.events,
-        changes().map(|(number, version)| events::repriced(&codec, id(number), version, number)),
-    )?;
+    report.head(&format!("{products} products rebuilt into MySQL, beside sorted INSERTs"));
+    report.line("one event each, rows/s", &ours, &limit).asked(Asked::RatioAtLeast(ASKED));
+    report.line("the same, keys built afterwards too, rows/s", &ours, &bare);
+    let later = changes(products);
+    let later =
+        later.map(|(number, version)| events::repriced(&codec, id(number), version, number));
+    append(stack.address("JANGBU_KAFKA")?, &CATALOG.events, later)?;
     let mut several = Figures::default();
-    for _ in 0..REPEATS {
-        let (version, rate) = rebuilt(fleet, PRODUCTS * (1 + LATER)).await?;
-        several.add(rate);
-        dropped(fleet, version).await?;
+    for _ in 0..run.repeats {
+        let filled = fill(fleet, &["products"]).await?;
+        several.add(rate(products * (1 + LATER), filled.took)?);
+        with(fleet, "drop", "products", &filled.version).await?;
     }
-    alone("five events each, events/s", &several);
-    Ok(())
-}
-
-/// As ids of imported products are: not in the order of their registration.
-fn id(number: i64) -> Uuid {
-    domain::id::derive(&["bench", &number.to_string()])
+    report.alone("five events each, events/s", &several).asked(Asked::AtLeast(ASKED_OF_EVENTS));
+    Ok(report)
 }
 
 /// Products by their numbers, and versions.
-fn changes() -> impl Iterator<Item = (i64, i64)> {
-    (0..PRODUCTS / ROUND).flat_map(|round| {
+fn changes(products: i64) -> impl Iterator<Item = (i64, i64)> {
+    (0..products / ROUND).flat_map(|round| {
         (2..=1 + LATER).flat_map(move |version| {
             (round * ROUND..(round + 1) * ROUND).map(move |number| (number, version))
         })
     })
-}
-
-/// The version that was filled, and how many of so many events in a second, from the start of the
-/// tool to its end.
-async fn rebuilt(fleet: &Fleet, events: i64) -> Result<(String, f64)> {
-    let began = Instant::now();
-    let words = ["replay", "start", "products"];
-    let (status, printed) = process::run_beside("jangbu", &words, fleet.settings()).await?;
-    let took = began.elapsed().as_secs_f64();
-    ensure!(status.success(), "{printed}");
-    for line in printed.lines().filter(|line| line.starts_with("products: ")) {
-        println!("{line}");
-    }
-    let (_, version) = printed.split_once("filling version ").context("no version")?;
-    let version = version.split_whitespace().next().context("no version")?.to_owned();
-    Ok((version, f64::from(u32::try_from(events)?) / took))
-}
-
-async fn dropped(fleet: &Fleet, version: String) -> Result<()> {
-    let words = ["replay", "drop", "products", "--version", &version];
-    let (status, printed) = process::run_beside("jangbu", &words, fleet.settings()).await?;
-    ensure!(status.success(), "{printed}");
-    Ok(())
 }

@@ -1,4 +1,5 @@
-//! From an acknowledged change to a read, and to a search, that shows it.
+//! From an acknowledged change to a search that shows it, one at a time, beside a document that is
+//! put into an index, refreshed and found.
 
 use std::time::{Duration, Instant};
 
@@ -8,42 +9,43 @@ use tests::{Client, Fleet, Stack, samples};
 use uuid::Uuid;
 
 use crate::{
-    REPEATS,
-    figures::{Figures, Latencies, alone, head, line, processor_times, tell_processor_time},
+    Run,
+    figures::{Latencies, Pair, processor_times, spent},
+    report::Report,
 };
 
-const CHANGES: u32 = 100;
+const CHANGES: usize = 100;
 
-pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet) -> Result<()> {
-    let client = fleet.client()?;
+pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
+    let (client, changes) = (fleet.client()?, run.pick(CHANGES, 20));
     let index = format!("{}/bench", stack.address("JANGBU_OPENSEARCH")?);
-    let mut search: [[Figures; 2]; 2] = Default::default();
-    let mut read: [Figures; 2] = Default::default();
     let settings = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0}});
     let made = reqwest::Client::new().put(&index).json(&settings).send().await?;
     made.error_for_status()?;
-    let before = processor_times(fleet, stack)?;
-    for _ in 0..REPEATS {
-        let (rows, documents) = changes(&client, CHANGES).await?;
-        let bare = documents_alone(&index).await?;
-        for (at, share) in [0.5, 0.99].into_iter().enumerate() {
-            read[at].add(rows.at(share));
-            search[at][0].add(documents.at(share));
-            search[at][1].add(bare.at(share));
+    let (mut read, mut found, mut bare) = <(Pair, Pair, Pair)>::default();
+    let mut before = processor_times(fleet, stack)?;
+    for repeat in 0..=run.repeats {
+        let (rows, documents) = these(&client, changes).await?;
+        let alone = documents_alone(&index, changes).await?;
+        // The first turn warms up.
+        if repeat == 0 {
+            before = processor_times(fleet, stack)?;
+            continue;
         }
+        read.add(&rows);
+        found.add(&documents);
+        bare.add(&alone);
     }
-    head("change to visible");
-    alone("in MySQL, p50 ms", &read[0]);
-    alone("in MySQL, p99 ms", &read[1]);
-    line("in the search, p50 ms", &search[0][0], &search[0][1]);
-    line("in the search, p99 ms", &search[1][0], &search[1][1]);
-    let changes = REPEATS * usize::try_from(CHANGES)?;
-    tell_processor_time(&before, &processor_times(fleet, stack)?, changes);
-    Ok(())
+    let mut report = Report::default();
+    report.head("from an acknowledged change to visible, one at a time");
+    report.pair("in MySQL", &read, None);
+    report.pair("in the search", &found, Some(&bare));
+    report.note(spent(&before, &processor_times(fleet, stack)?, run.repeats * changes));
+    Ok(report)
 }
 
 /// Both clocks begin when the change is acknowledged.
-pub(crate) async fn changes(client: &Client, count: u32) -> Result<(Latencies, Latencies)> {
+async fn these(client: &Client, count: usize) -> Result<(Latencies, Latencies)> {
     let (mut rows, mut documents) = (Latencies::new()?, Latencies::new()?);
     for number in 0..count {
         let name = format!("측정 {number} {}", Uuid::now_v7().simple());
@@ -64,10 +66,10 @@ pub(crate) async fn changes(client: &Client, count: u32) -> Result<(Latencies, L
 }
 
 /// The limit: a document put into an index of its own, refreshed and found.
-async fn documents_alone(index: &str) -> Result<Latencies> {
+async fn documents_alone(index: &str, count: usize) -> Result<Latencies> {
     let http = reqwest::Client::new();
     let mut latencies = Latencies::new()?;
-    for _ in 0..CHANGES {
+    for _ in 0..count {
         let (name, begin) = (Uuid::now_v7().simple().to_string(), Instant::now());
         let put = http.put(format!("{index}/_doc/{name}?refresh=true"));
         put.json(&json!({ "name": name })).send().await?.error_for_status()?;

@@ -1,0 +1,134 @@
+//! What a product costs where there are many: the rebuilds, a search, memory and disk, at one size.
+
+use std::{env, fs, path::Path, time::Duration};
+
+use anyhow::Result;
+use tests::{Fleet, Stack, until};
+
+use crate::{
+    Run,
+    figures::{Figures, memory},
+    open_loop::Template,
+    replayed::{Filled, fill, rate, register, with},
+    report::Report,
+    searches::query,
+    wire::request,
+};
+
+/// The sizes, unless `SIZES` says so.
+pub(crate) const SIZES: &str = "300000,1000000,3000000";
+const QUERIES: i64 = 1_000;
+const AT_ONCE: usize = 8;
+const WARM_UP: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
+const SEARCHING: Duration = Duration::from_secs(20);
+/// Up to so many products all is repeated.
+const FEW: i64 = 500_000;
+/// What is filled, each from what stands above it, and how that is called.
+const FILLED: [(&str, &str); 3] = [
+    ("products", "rows/s of a rebuild"),
+    ("directory", ""),
+    ("search", "documents/s of an index rebuild"),
+];
+const SERVERS: [&str; 3] = ["kafka", "mysql", "opensearch"];
+
+pub(crate) async fn measure(
+    stack: &Stack,
+    fleet: &mut Fleet,
+    run: Run,
+    products: i64,
+) -> Result<Report> {
+    let empty = disk(stack)?;
+    register(stack, fleet, products).await?;
+    let mut report = Report::default();
+    report.head(&format!("{products} products"));
+    // Many products take long, and their figures scatter little.
+    let is_once = products > FEW && env::var("REPEATS").is_err();
+    report.repeats = if is_once { 1 } else { run.repeats };
+    for (name, what) in FILLED {
+        let times = if what.is_empty() { 1 } else { report.repeats };
+        let filled = filled(fleet, name, times).await?;
+        if !what.is_empty() {
+            told(&mut report, what, products, &filled)?;
+        }
+    }
+    let client = fleet.client()?;
+    until("the index is read", PATIENCE, async || {
+        let answer = client.search("무선청소기").send().await?;
+        Ok(answer.body["total"].as_u64().filter(|total| *total > 0))
+    })
+    .await?;
+    let asked = (0..QUERIES).map(|number| asked(fleet, number)).collect::<Result<_>>()?;
+    let template = Template::given(fleet.base(), asked);
+    template.flat_out(AT_ONCE, run.pick(WARM_UP, WARM_UP / 5)).await?;
+    let found = template.flat_out(AT_ONCE, run.pick(SEARCHING, SEARCHING / 5)).await?;
+    report.alone("searches/s, 8 at once", &Figures::once(found.rate));
+    report.alone("a search, p50 ms", &Figures::once(found.latencies.at(0.5)));
+    report.alone("a search, p99 ms", &Figures::once(found.latencies.at(0.99)));
+    let full = disk(stack)?;
+    for (server, (full, empty)) in SERVERS.iter().zip(full.into_iter().zip(empty)) {
+        let each = full.saturating_sub(empty) / u64::try_from(products)?.max(1);
+        let each = f64::from(u32::try_from(each)?);
+        report.alone(&format!("disk of {server}, bytes per product"), &Figures::once(each));
+    }
+    let of_servers = stack.memory_peaks()?.into_iter();
+    let of_servers = of_servers.map(|(server, bytes)| format!("{server} {}", bytes >> 20));
+    report.note(format!("{}, {}", memory(fleet)?, of_servers.collect::<Vec<_>>().join(", ")));
+    Ok(report)
+}
+
+/// Fills a version so many times; the last becomes the active one, the others are dropped.
+async fn filled(fleet: &Fleet, name: &str, times: usize) -> Result<Vec<Filled>> {
+    let mut all: Vec<Filled> = vec![];
+    for _ in 0..times {
+        if let Some(last) = all.last() {
+            with(fleet, "drop", name, &last.version).await?;
+        }
+        all.push(fill(fleet, &[name]).await?);
+    }
+    if let Some(last) = all.last() {
+        with(fleet, "swap", name, &last.version).await?;
+    }
+    Ok(all)
+}
+
+fn told(report: &mut Report, what: &str, products: i64, filled: &[Filled]) -> Result<()> {
+    let mut figures = Figures::default();
+    for filled in filled {
+        figures.add(rate(products, filled.took)?);
+    }
+    report.alone(what, &figures);
+    let most = filled.iter().map(|filled| filled.memory).max().unwrap_or_default();
+    report.note(format!("{what}, jangbu replay: at most {} MiB", most >> 20));
+    Ok(())
+}
+
+/// Searches whose words are those of some products, each with other prices.
+fn asked(fleet: &Fleet, number: i64) -> Result<Vec<u8>> {
+    let host = fleet.base().trim_start_matches("http://");
+    let words = crate::events::name(number);
+    let (words, _) = words.rsplit_once(' ').unwrap_or((&words, ""));
+    let path = query(words, number, number + 1_000_000_000)?;
+    Ok(request(host, &format!("GET {path}"), "demo-key", ""))
+}
+
+/// Bytes on disk of each server.
+fn disk(stack: &Stack) -> Result<Vec<u64>> {
+    SERVERS.iter().map(|server| size(&stack.folder().join(server))).collect()
+}
+
+fn size(folder: &Path) -> Result<u64> {
+    let mut all = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Servers delete files meanwhile.
+        let Ok(known) = entry.metadata() else { continue };
+        all += if known.is_dir() { size(&entry.path()).unwrap_or(0) } else { blocks(&known) };
+    }
+    Ok(all)
+}
+
+/// What a file takes, which may be less than its length.
+fn blocks(known: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(known) * 512
+}
