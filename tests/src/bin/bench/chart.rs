@@ -15,12 +15,12 @@ const GAP: f64 = 12.0;
 /// Colours that both pages have: by the place of a bar in its group.
 const CLASSES: [&str; 3] = ["one", "two", "three"];
 const STYLE: &str = "<style>\
-    svg{background:#fff;font:12px system-ui,sans-serif}\
+    svg{font:12px system-ui,sans-serif}.back{fill:#fff}\
     text{fill:#1f2328}.what{font-weight:600}.quiet{fill:#59636e}\
     .one{fill:#2f6fbb}.two{fill:#a3adb8}.three{fill:#6aa84f}\
     .spread{stroke:#1f2328;stroke-width:1.2;fill:none}\
     .mark{stroke:#c2410c;stroke-width:2;stroke-dasharray:4 2}.asked{fill:#c2410c}\
-    @media(prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}\
+    @media(prefers-color-scheme:dark){.back{fill:#0d1117}text{fill:#e6edf3}\
     .quiet{fill:#9198a1}.one{fill:#4c8fdc}.two{fill:#626c77}.spread{stroke:#e6edf3}\
     .mark{stroke:#f0883e}.asked{fill:#f0883e}}</style>";
 
@@ -42,14 +42,16 @@ pub(crate) fn draw(title: &str, groups: &[Group]) -> String {
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {top}\" width=\"{WIDTH}\" \
-         role=\"img\" aria-label=\"{}\">\n{STYLE}\n{body}</svg>\n",
+         role=\"img\" aria-label=\"{}\">\n{STYLE}\n\
+         <rect class=\"back\" width=\"{WIDTH}\" height=\"{top}\"/>\n{body}</svg>\n",
         safe(title)
     )
 }
 
 impl Group {
     fn height(&self) -> f64 {
-        HEAD + self.bars.iter().map(|_| STEP).sum::<f64>() + GAP
+        let rows = self.bars.iter().map(|_| STEP).chain(self.mark.iter().map(|_| STEP));
+        HEAD + rows.sum::<f64>() + GAP
     }
 
     fn draw(&self, top: f64, out: &mut String) {
@@ -79,7 +81,9 @@ impl Group {
             let x = at(*value);
             let length = self.height() - HEAD - GAP;
             let _ = writeln!(out, "<path d=\"M{x:.1} {first}v{length}\" class=\"mark\"/>");
-            text(out, LEFT + LONGEST + 14.0, top + 17.0, "asked", said);
+            let below = first + length - STEP + 11.0;
+            text(out, 12.0, below, "asked", "asked");
+            text(out, LEFT + LONGEST + 14.0, below, "asked", said);
         }
     }
 }

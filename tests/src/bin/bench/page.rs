@@ -51,7 +51,7 @@ fn asked<'r>(
     for (_, report) in cases {
         for line in report.lines.iter().filter(|line| line.asked.is_some()) {
             writeln!(made, "| {}: {} |", line.title, row(line))?;
-            let groups = if line.what.contains("ms") { &mut latencies } else { &mut rates };
+            let groups = if line.what.ends_with(" ms") { &mut latencies } else { &mut rates };
             groups.extend(group(line));
         }
     }
@@ -74,7 +74,7 @@ fn row(line: &Line) -> String {
 
 fn group(line: &Line) -> Option<Group> {
     let ours = line.ours?;
-    let other = if line.what.contains("ms") { "without it" } else { "raw limit" };
+    let other = if line.what.ends_with(" ms") { "without it" } else { "raw limit" };
     let limit = line.limit.map(|limit| (other.to_owned(), limit));
     let asked = line.asked?;
     let mark = match asked {
@@ -82,7 +82,7 @@ fn group(line: &Line) -> Option<Group> {
         Asked::AtLeast(value) | Asked::AtMost(value) => value,
     };
     // What is asked to be none has no picture.
-    let mark = (mark > 0.0).then(|| (mark, format!("asked: {asked}")))?;
+    let mark = (mark > 0.0).then(|| (mark, asked.to_string()))?;
     let bars = [("measured".to_owned(), ours)].into_iter().chain(limit).collect();
     Some(Group { what: format!("{}: {}", line.title, line.what), bars, mark: Some(mark) })
 }
