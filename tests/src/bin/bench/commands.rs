@@ -30,13 +30,13 @@ struct Told {
 }
 
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
-    let long = run.pick(Duration::from_secs(8), Duration::from_secs(2));
+    let long = run.pick(Duration::from_secs(8), Duration::from_secs(1));
     let ours = reprices(fleet, "demo", run.pick(PRODUCTS, 100)).await?;
     let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
     let limit = Template::reprices(&bare.address, "", vec!["/".to_owned()]);
     let sides = [ours, limit];
     for side in &sides {
-        side.flat_out(AT_ONCE[1], run.pick(WARM_UP, Duration::from_secs(3))).await?;
+        side.flat_out(AT_ONCE[1], run.pick(WARM_UP, Duration::from_secs(2))).await?;
     }
     let (mut told, mut report): ([Told; 3], Report) = Default::default();
     for _ in 0..run.repeats {

@@ -143,8 +143,9 @@ impl Run {
         let began = Instant::now();
         for (at, step) in steps.iter().enumerate() {
             let own = OF_THEIR_OWN.contains(&step.name());
-            // What is small goes on with the log of the one before.
-            let goes_on = self.is_small && at > 0 && OF_THEIR_OWN.contains(&steps[at - 1].name());
+            // In a small run the one goes on with the log of the other.
+            let before = at.checked_sub(1).map_or("", |before| steps[before].name());
+            let goes_on = self.is_small && (before, step.name()) == ("rebuild", "indexed");
             if own
                 && !goes_on
                 && let Some(used) = scene.take()
@@ -159,6 +160,9 @@ impl Run {
             let measured = self.one(step, &stack, &mut fleet).await;
             let mut report = measured.with_context(|| fleet.tails())?;
             report.stamp(self.repeats)?;
+            if self.is_small {
+                report.ask_nothing();
+            }
             println!("{report}\n{} s so far", began.elapsed().as_secs());
             Results::keep(&kept(self.is_small)?, &step.case, report)?;
             match own && !self.is_small {

@@ -60,9 +60,8 @@ pub(crate) async fn fill(fleet: &Fleet, words: &[&str]) -> Result<Filled> {
     let began = Instant::now();
     let (printed, memory) = weighed(fleet, &[&["start"], words].concat()).await?;
     let took = began.elapsed();
-    let (_, version) = printed.rsplit_once("version ").context("no version")?;
-    let version = version.split_whitespace().next().context("no version")?;
-    let version = version.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    let (_, version) = printed.split_once("filling version ").with_context(|| printed.clone())?;
+    let version = version.split_whitespace().next().context("no version")?.to_owned();
     Ok(Filled { version, took, memory, printed })
 }
 

@@ -97,6 +97,13 @@ impl Report {
         &mut self.lines[at]
     }
 
+    /// Few figures of little say whether it can be measured, and no more.
+    pub(crate) fn ask_nothing(&mut self) {
+        for line in &mut self.lines {
+            (line.asked, line.met) = (None, None);
+        }
+    }
+
     /// What is said of it in words.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
@@ -190,7 +197,7 @@ pub(crate) fn number(figure: f64) -> String {
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 && digit.is_ascii_digit() {
+        if at > 0 && (whole.len() - at) % 3 == 0 {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -237,4 +244,32 @@ fn machine() -> Result<String> {
     let processor =
         if processor.is_empty() { "an unnamed processor".to_owned() } else { processor };
     Ok(format!("{cores} cores of {processor}, {} GiB of memory", kilobytes >> 20))
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+
+    #[test]
+    fn a_figure_has_thousands_and_few_places() {
+        let told = [0.0, 0.5, 12.34, 999.6, 1_234_567.8].map(number);
+        assert_eq!(told, ["0", "0.50", "12.3", "1,000", "1,234,568"]);
+    }
+
+    #[test]
+    fn what_is_asked_is_met_or_not_and_unknown_without_a_figure() {
+        let mut report = Report::default();
+        let of = |values: &[f64]| {
+            let mut figures = Figures::default();
+            values.iter().for_each(|value| figures.add(*value));
+            figures
+        };
+        let (ours, limit) = (of(&[5.0, 7.0, 6.0]), of(&[10.0]));
+        report.line("rate", &ours, &limit).asked(Asked::RatioAtLeast(0.6));
+        report.line("rate", &ours, &limit).asked(Asked::RatioAtLeast(0.7));
+        report.alone("p99 ms", &ours).asked(Asked::AtMost(6.0));
+        report.alone("p99 ms", &of(&[f64::NAN])).asked(Asked::AtMost(6.0));
+        let met: Vec<_> = report.lines.iter().map(|line| line.met).collect();
+        assert_eq!(met, [Some(true), Some(false), Some(true), None]);
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let engine = stack.address("JANGBU_OPENSEARCH")?;
     let (asked, bodies) = recorded(fleet, engine, &asked).await?;
     let sides = [Template::given(fleet.base(), asked), Template::given(engine, bodies.clone())];
-    let long = run.pick(Duration::from_secs(10), Duration::from_secs(2));
+    let long = run.pick(Duration::from_secs(10), Duration::from_secs(1));
     let (mut rates, mut took) = <([Figures; 2], [Pair; 2])>::default();
     let mut report = Report::default();
     for repeat in 0..=run.repeats {
