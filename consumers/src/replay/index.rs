@@ -29,20 +29,23 @@ pub(super) fn is_meant(given: &Given) -> bool {
 
 /// What is told of each version.
 pub(super) async fn told(config: &Config, db: &Pool, log: &Log) -> anyhow::Result<Vec<Told>> {
-    let live = Search::new(&config.opensearch)?.live().await?;
+    // The others are shown although the engine is away.
+    let live = Search::new(&config.opensearch)?.live().await.ok();
     let mut all = vec![];
     for version in search::versions(db).await? {
         let standing = log.standing(&standing::index(db, version.version).await?)?;
-        let (state, active) = (state(&version, live), live == Some(version.version));
+        let (state, active) = (state(&version, live), live == Some(Some(version.version)));
         let IndexVersion { ready, ours, .. } = version;
         all.push(Told { state, active, ready, ours, standing });
     }
     Ok(all)
 }
 
-fn state(version: &IndexVersion, live: Option<i32>) -> String {
+/// `live` is none where that is not known.
+fn state(version: &IndexVersion, live: Option<Option<i32>>) -> String {
     let state = match version {
-        _ if live == Some(version.version) => "active".to_owned(),
+        _ if live == Some(Some(version.version)) => "active".to_owned(),
+        IndexVersion { ready: true, .. } if live.is_none() => "not known".to_owned(),
         IndexVersion { ready: true, .. } => "ready".to_owned(),
         _ => format!("filling, {} pieces left", fill::pieces_left(version)),
     };
@@ -57,8 +60,12 @@ pub(super) fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let was = runtime.block_on(async {
         let _alone = search::alone(&db).await?;
         let known = search::versions(&db).await?;
-        let is_full = known.iter().any(|known| known.version == number && known.ready);
-        ensure!(is_full, "search {number} is not full: jangbu replay status shows how far it is");
+        let known = known.iter().find(|known| known.version == number);
+        let is_full = known.is_some_and(|known| known.ready && known.ours);
+        ensure!(
+            is_full,
+            "search {number} is not full, or of another build: `jangbu replay status` shows it"
+        );
         let late = log.standing(&standing::index(&db, number).await?)?.seconds();
         ensure!(late <= LATE, "search {number} is {late:.0} s behind the log");
         let live = search.live().await?;

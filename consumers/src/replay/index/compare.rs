@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use projections::{
     Pool, checkpoint,
     search::{self, Kept, PROJECTION, Search},
-    version::Difference,
+    version::{self, Difference},
 };
 use schemas::CATALOG;
 use serde_json::json;
@@ -72,7 +72,8 @@ pub(in super::super) fn compare(config: &Config, given: &Given) -> anyhow::Resul
     Ok(different == 0)
 }
 
-/// Compares every full version beside the one that is read: by its number.
+/// Compares every full version beside the one that is read, where both are made of what this build
+/// has folded: by its number.
 pub(crate) async fn beside(
     db: &Pool,
     search: &Search,
@@ -80,9 +81,21 @@ pub(crate) async fn beside(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Vec<(String, Found)>> {
     let Some(live) = search.live().await? else { return Ok(vec![]) };
-    let mut all_found = vec![];
+    let (mut all_found, tables) = (vec![], version::all(db).await?);
+    let is_ours = async |version: i32| -> anyhow::Result<bool> {
+        let source = search.source(version).await?.map(|source| source.tables());
+        Ok(source.is_some_and(|made_of| {
+            ["products", "directory"].iter().all(|&name| {
+                let mut of_it = tables.iter().filter(|of| of.ours && of.projection == name);
+                of_it.any(|of| of.version == made_of.version(name))
+            })
+        }))
+    };
     let known = search::versions(db).await?;
     for known in known.iter().filter(|known| known.ready && known.ours && known.version != live) {
+        if !is_ours(live).await? || !is_ours(known.version).await? {
+            continue;
+        }
         let two = Two { db, search, log, versions: (live, known.version) };
         let found = two.compare(1, shutdown, |_, _| {}).await?;
         all_found.push((format!("{PROJECTION}: versions {live} and {}", known.version), found));
@@ -253,5 +266,37 @@ impl Pair {
         };
         columns.sort();
         Difference { key, columns, lacks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn kept(documents: &[(&str, Value)]) -> BTreeMap<String, Kept> {
+        let fields = |of: &Value| of.as_object().unwrap().clone();
+        let kept =
+            |(id, of): &(&str, Value)| ((*id).to_owned(), Kept { version: 1, fields: fields(of) });
+        documents.iter().map(kept).collect()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let one = kept(&[
+            ("a", json!({"name": "x"})),
+            ("b", json!({"name": "x", "image": null})),
+            ("c", json!({})),
+        ]);
+        let other = kept(&[("a", json!({"name": "x"})), ("b", json!({"name": "y"}))]);
+        let pair = Pair(one, other);
+        assert_eq!(pair.unequal(), ["b", "c"]);
+        let difference = |id: &str| pair.difference(id.to_owned(), (1, 2));
+        assert_eq!(
+            (difference("b").columns.join(" "), difference("b").lacks),
+            ("image name".to_owned(), None)
+        );
+        assert_eq!(difference("c").lacks, Some(2));
     }
 }
