@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Document, Search, SearchError, Versioned, hangul, reason, refused};
 
@@ -57,7 +57,7 @@ impl Search {
     async fn write(
         &self,
         path: &str,
-        lines: &[String],
+        lines: &[Vec<u8>],
         bulk: &mut Bulk,
     ) -> Result<(), SearchError> {
         let mut results = vec![None; lines.len()];
@@ -75,11 +75,11 @@ impl Search {
     async fn attempt(
         &self,
         path: &str,
-        lines: &[String],
+        lines: &[Vec<u8>],
         results: &mut [Option<Written>],
     ) -> Result<Option<SearchError>, SearchError> {
         let open: Vec<usize> = (0..lines.len()).filter(|&at| results[at].is_none()).collect();
-        let body: String = open.iter().map(|&at| lines[at].as_str()).collect();
+        let body = open.iter().map(|&at| lines[at].as_slice()).collect::<Vec<_>>().concat();
         match self.exchange(Method::POST, path, Some(body)).await {
             Ok((status, answer)) if status.is_success() => settle(&answer, &open, results),
             Ok((status, answer)) if passes(status) => Ok(Some(refused(status, &answer))),
@@ -148,18 +148,21 @@ impl<'d> Sent<'d> {
 ///
 /// # Errors
 /// [`SearchError::Question`] when it is no JSON.
-pub fn lines(versioned: &Versioned) -> Result<String, SearchError> {
-    let document = serde_json::to_string(&Sent::of(&versioned.document))
-        .map_err(|error| SearchError::Question(error.to_string()))?;
+pub fn lines(versioned: &Versioned) -> Result<Vec<u8>, SearchError> {
     let (id, version) = (versioned.document.id, versioned.version);
-    let action = json!({ "index": { "_id": id, "version": version, "version_type": "external" } });
-    Ok(format!("{action}\n{document}\n"))
+    let action = r#"{"index":{"version_type":"external","version":"#;
+    let mut lines = format!("{action}{version},\"_id\":\"{id}\"}}}}\n").into_bytes();
+    serde_json::to_writer(&mut lines, &Sent::of(&versioned.document))
+        .map_err(|error| SearchError::Question(error.to_string()))?;
+    lines.push(b'\n');
+    Ok(lines)
 }
 
 /// Cuts documents into requests.
-fn parts(lines: &[String]) -> Vec<Range<usize>> {
+fn parts(lines: &[impl AsRef<[u8]>]) -> Vec<Range<usize>> {
     let (mut parts, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (at, line) in lines.iter().enumerate() {
+        let line = line.as_ref();
         if at > begin && (at - begin == MOST_DOCUMENTS || bytes + line.len() > MOST_BYTES) {
             parts.push(begin..at);
             (begin, bytes) = (at, 0);
@@ -174,6 +177,8 @@ fn parts(lines: &[String]) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn settled(items: &Value) -> (Vec<Option<Written>>, Option<String>) {
@@ -212,6 +217,6 @@ mod tests {
         assert_eq!(parts(&vec!["x".to_owned(); 2500]), [0..1000, 1000..2000, 2000..2500]);
         let large = "x".repeat(MOST_BYTES + 1);
         assert_eq!(parts(&[large.clone(), "x".to_owned(), large]), [0..1, 1..2, 2..3]);
-        assert_eq!(parts(&[]), []);
+        assert_eq!(parts(&[""; 0]), []);
     }
 }
