@@ -29,6 +29,11 @@ impl Held {
         self.bytes
     }
 
+    /// Lets go of all, to be read again; whose turn comes next stays as it is.
+    pub(super) fn clear(&mut self) {
+        *self = Self { last: self.last, ..Self::default() };
+    }
+
     /// Adds what was read after all that is held.
     pub(super) fn extend(&mut self, wishes: Vec<Wish>) {
         self.count += wishes.len();
@@ -88,5 +93,10 @@ mod tests {
         assert_eq!(places(&held.take(2)), [(1, 10), (1, 11)], "of one, where one has enough");
         assert_eq!(places(&held.take(9)), [(0, 7), (1, 12)]);
         assert_eq!((held.len(), held.bytes(), held.take(9).len()), (0, 0, 0));
+        held.extend([(0, 1), (1, 1), (2, 1)].map(wish).into());
+        held.clear();
+        assert_eq!(held.len(), 0);
+        held.extend([(0, 1), (1, 1), (2, 1)].map(wish).into());
+        assert_eq!(places(&held.take(1)), [(2, 1)], "what is read again changes no turn");
     }
 }

@@ -93,7 +93,7 @@ impl Lanes {
     /// # Errors
     /// When librdkafka refuses the assignment.
     pub(super) fn start(&mut self, owned: &Owned, hold: bool) -> anyhow::Result<()> {
-        self.held = Held::default();
+        self.held.clear();
         let from = |lane| if hold { Ok(TopicPartitionList::new()) } else { positions(owned, lane) };
         read_on(&self.member, &from(Lane::Interactive)?).context("assigning partitions")?;
         self.bulk.assign(&from(Lane::Bulk)?).context("assigning partitions of the bulk lane")
@@ -127,7 +127,7 @@ impl Lanes {
             if !changes.is_empty() {
                 drop(message);
                 self.bulk.unassign()?;
-                self.held = Held::default();
+                self.held.clear();
                 return Ok(Gathered::Rebalanced(changes));
             }
             if !batch.take(Lane::Interactive, &self.silence, message)?
