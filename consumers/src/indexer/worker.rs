@@ -66,7 +66,8 @@ pub(super) fn run(around: &Surroundings, version: i32, shutdown: &Shutdown) -> a
     while !shutdown.requested() && !worker.dropped {
         worker.turn()?;
     }
-    worker.progress.forget();
+    // Nothing more is told of a version that is let go.
+    worker.own(vec![]);
     Ok(())
 }
 
@@ -159,7 +160,7 @@ impl Worker<'_> {
 
     fn own(&mut self, partitions: Vec<i32>) {
         for partition in &self.partitions {
-            stopped(*partition).set(0);
+            stopped(self.version, *partition).set(0);
         }
         self.partitions = partitions;
         self.owned.clear();
@@ -208,7 +209,7 @@ impl Worker<'_> {
                 }
                 Err(EngineError::Refused(why)) => {
                     tracing::error!(partition, %why, "the partition is stopped");
-                    stopped(partition).set(1);
+                    stopped(self.version, partition).set(1);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -363,7 +364,8 @@ impl Worker<'_> {
     }
 }
 
-fn stopped(partition: i32) -> metrics::Gauge {
-    let partition = partition.to_string();
-    metrics::gauge!(PARTITION_STOPPED, "projection" => PROJECTION, "partition" => partition)
+fn stopped(version: i32, partition: i32) -> metrics::Gauge {
+    let (version, partition) = (version.to_string(), partition.to_string());
+    metrics::gauge!(PARTITION_STOPPED,
+        "projection" => PROJECTION, "version" => version, "partition" => partition)
 }
