@@ -154,7 +154,7 @@ pub fn status(config: &Config, given: &Given) -> anyhow::Result<bool> {
         all.push(Told { state: state(version), active, ready, ours, standing });
     }
     // A team's own tool knows nothing of ours.
-    if named("products").is_some() {
+    if index::is_ours() {
         all.extend(runtime.block_on(index::told(config, &db, &log))?);
     }
     if given.has("json") {

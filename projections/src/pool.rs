@@ -17,6 +17,8 @@ pub type Pool = MySqlPool;
 /// `wait_timeout`, and whoever took over goes on.
 const SESSION: &str = "SET SESSION transaction_isolation = 'READ-COMMITTED', wait_timeout = 15, \
                        innodb_lock_wait_timeout = 5";
+/// For a session that holds a lock while something else than MySQL is waited for.
+pub(crate) const PATIENT: &str = "SET SESSION wait_timeout = 600";
 /// Idle connections are given up well before the server does so.
 const IDLE: Duration = Duration::from_secs(5);
 /// A connection used a moment ago is not asked whether it still lives.

@@ -1,10 +1,14 @@
 //! Versions of the search index, as those of the projections are handled.
 
-use std::io::{Write, stdout};
+use std::{
+    collections::BTreeSet,
+    io::{Write, stdout},
+};
 
 use anyhow::{Context as _, ensure};
 use projections::{
-    Pool,
+    Pool, Projection as _, named,
+    products::Products,
     search::{self, IndexVersion, PROJECTION, Search},
 };
 use tokio::runtime::Runtime;
@@ -24,7 +28,13 @@ pub(super) use fill::start;
 
 /// Whether a command is about the search index.
 pub(super) fn is_meant(given: &Given) -> bool {
-    given.value(super::PROJECTION.name) == Some(PROJECTION)
+    given.value(super::PROJECTION.name) == Some(PROJECTION) && is_ours()
+}
+
+/// Whether this process knows what the index is made of: a team's own tool does not, and leaves it
+/// alone.
+pub(super) fn is_ours() -> bool {
+    named(Products::NAME).is_some()
 }
 
 /// What is told of each version.
@@ -68,6 +78,11 @@ pub(super) fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
         );
         let late = log.standing(&standing::index(&db, number).await?)?.seconds();
         ensure!(late <= LATE, "search {number} is {late:.0} s behind the log");
+        let following = search::fan_outs_left(&db, number).await?;
+        ensure!(
+            following == 0,
+            "search {number} still follows the new names of {following} brands"
+        );
         let live = search.live().await?;
         if live != Some(number) {
             search.swap(live, number).await?;
@@ -102,8 +117,15 @@ pub(super) async fn made_of(
     projection: &str,
     number: i32,
 ) -> anyhow::Result<Option<i32>> {
+    if !is_ours() {
+        return Ok(None);
+    }
     let search = Search::new(&config.opensearch)?;
-    for IndexVersion { version, .. } in search::versions(db).await? {
+    let mut versions: BTreeSet<i32> =
+        search::versions(db).await?.iter().map(|known| known.version).collect();
+    // After a restored backup nothing may be noted of the one that is asked.
+    versions.extend(search.live().await?);
+    for version in versions {
         let source = search.source(version).await?;
         if source.is_some_and(|source| source.tables().version(projection) == number) {
             return Ok(Some(version));

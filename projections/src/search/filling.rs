@@ -1,9 +1,9 @@
 //! Filling a version of the index from the rows of the read models, in pieces that several share.
 
-use sqlx::{MySql, Transaction};
+use sqlx::{Executor as _, MySql, Transaction};
 
 use super::{Versioned, reading::Look};
-use crate::{Pool, Tables, error::Error, products};
+use crate::{Pool, Tables, error::Error, pool::PATIENT, products};
 
 /// Beyond every id: they are of 16 bytes.
 const LAST: [u8; 16] = [u8::MAX; 16];
@@ -41,8 +41,14 @@ pub async fn claim(db: &Pool, tables: &Tables, version: i32, size: u32) -> Resul
                 FOR UPDATE SKIP LOCKED";
     loop {
         let mut transaction = db.begin().await?;
-        let free = sqlx::query_as(text).bind(version).fetch_optional(&mut *transaction).await?;
+        // Longer than an engine that works at its limit may take over a piece.
+        transaction.execute(PATIENT).await?;
+        let free = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(text)
+            .bind(version)
+            .fetch_optional(&mut *transaction)
+            .await?;
         if let Some((after, upto)) = free {
+            let upto = bounded(&mut transaction, tables, version, (&after, upto), size).await?;
             return Ok(Claimed::Piece(Box::new(Piece { transaction, version, after, upto })));
         }
         transaction.rollback().await?;
@@ -51,6 +57,26 @@ pub async fn claim(db: &Pool, tables: &Tables, version: i32, size: u32) -> Resul
             let left: bool = sqlx::query_scalar(left).bind(version).fetch_one(db).await?;
             return Ok(if left { Claimed::Others } else { Claimed::Nothing });
         }
+    }
+}
+
+/// The end of a piece of `size` products at most: since one was left behind many may have come to be
+/// in it. What is beyond is another piece, for others once this one is written.
+async fn bounded(
+    transaction: &mut Transaction<'static, MySql>,
+    tables: &Tables,
+    version: i32,
+    (after, upto): (&[u8], Vec<u8>),
+    size: u32,
+) -> Result<Vec<u8>, Error> {
+    match products::id_after(&mut **transaction, tables, after, size).await? {
+        Some(end) if end < upto => {
+            let text = "INSERT INTO search_pieces (version, after, upto) VALUES (?, ?, ?)";
+            let rest = sqlx::query(text).bind(version).bind(&end).bind(upto);
+            rest.execute(&mut **transaction).await?;
+            Ok(end)
+        }
+        _ => Ok(upto),
     }
 }
 

@@ -228,6 +228,23 @@ impl Search {
         self.ask(Method::PUT, &format!("{index}/_settings"), Some(&settings)).await.map(drop)
     }
 
+    /// How an index version is laid out.
+    ///
+    /// # Errors
+    /// [`SearchError`] when the engine refuses or does not answer.
+    pub async fn layout(&self, version: i32) -> Result<Layout, SearchError> {
+        let index = self.index(version);
+        let answer = self.ask(Method::GET, &format!("{index}/_settings"), None).await?;
+        let settings = &answer[&index]["settings"]["index"];
+        let number = |name: &str| settings[name].as_str().and_then(|text| text.parse().ok());
+        let unsaid = Layout::default();
+        Ok(Layout {
+            shards: number("number_of_shards").unwrap_or(unsaid.shards),
+            replicas: number("number_of_replicas").unwrap_or(unsaid.replicas),
+            ..unsaid
+        })
+    }
+
     async fn claim_alias(&self, version: i32) -> Result<(), SearchError> {
         if self.live().await?.is_some() {
             return Ok(());

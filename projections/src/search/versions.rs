@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use schemas::CATALOG;
-use sqlx::{MySqlConnection, MySqlExecutor, Row};
+use sqlx::{Executor as _, MySqlConnection, MySqlExecutor, Row};
 
 use super::{PROJECTION, Source, index::FORMAT, progress::forget};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     directory::Directory,
     error::Error,
     moment::Moment,
+    pool::PATIENT,
     products::{self, Products},
 };
 
@@ -129,8 +130,8 @@ fn least(one: &Checkpoint, other: &Checkpoint, topic_id: &str) -> Checkpoint {
     }
 }
 
-/// A connection that alone swaps or drops versions of the index: nobody drops what another is just
-/// making live. Closed at the end, whatever happens: with it goes the right.
+/// A connection that alone makes, swaps or drops versions of the index: nobody drops what another is
+/// just making live, and two do not begin a version each. Closed at the end, whatever happens: with it goes the right.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
@@ -138,6 +139,7 @@ pub async fn alone(db: &Pool) -> Result<MySqlConnection, Error> {
     let mut connection = db.acquire().await?.detach();
     let lock = "SELECT GET_LOCK(SHA2(CONCAT(DATABASE(), '.search'), 224), 30)";
     let got: Option<bool> = sqlx::query_scalar(lock).fetch_one(&mut connection).await?;
+    connection.execute(PATIENT).await?;
     if got == Some(true) { Ok(connection) } else { Err(Error::Late) }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use projections::{
     Error, Pool, Tables, Version,
-    search::{self, Claimed, IndexVersion, PROJECTION, Search, Source, Written},
+    search::{self, Claimed, IndexVersion, Layout, PROJECTION, Search, Source, Written},
     version,
 };
 use schemas::CATALOG;
@@ -57,7 +57,11 @@ pub(in super::super) fn start(config: &Config, given: &Given) -> anyhow::Result<
         writeln!(stdout(), "{PROJECTION}: stopped; started again it goes on where it was")?;
         return Ok(false);
     }
-    runtime.block_on(filling.search.open(number, indexer::layout(config)))?;
+    runtime.block_on(async {
+        let live = filling.search.live().await?;
+        let layout = layout(config, &filling.search, live).await?;
+        anyhow::Ok(filling.search.open(number, layout).await?)
+    })?;
     runtime.block_on(search::complete(&filling.db, number))?;
     let written = runtime.block_on(filling.known())?.written - known.written;
     let (seconds, rate) = (began.elapsed().as_secs_f64(), rate(written, began));
@@ -77,6 +81,7 @@ async fn begin(
     search: &Search,
     log: &Log,
 ) -> anyhow::Result<Option<(IndexVersion, Source)>> {
+    let _alone = search::alone(db).await?;
     let live = search.live().await?;
     let is_beside = |known: &IndexVersion| known.ours && Some(known.version) != live;
     let mut begun = search::versions(db).await?.into_iter().rfind(is_beside);
@@ -88,7 +93,9 @@ async fn begin(
         while search.source(number).await?.is_some() {
             number += 1;
         }
-        search.create_bare(number, &source, indexer::layout(config)).await?;
+        search.create_bare(number, &source, layout(config, search, live).await?).await?;
+        // That of whoever made it.
+        let source = search.source(number).await?.unwrap_or(source);
         search::begin(db, number, &source).await?;
         begun = search::versions(db).await?.into_iter().find(|known| known.version == number);
     }
@@ -104,6 +111,20 @@ async fn begin(
     let source = search.source(number).await?;
     let source = source.with_context(|| format!("the index of {PROJECTION} {number} is gone"))?;
     Ok(Some((known, source)))
+}
+
+/// As many shards and copies as it is told, and else as the live one has: whoever starts this need not
+/// know what the indexers were told.
+async fn layout(config: &Config, search: &Search, live: Option<i32>) -> anyhow::Result<Layout> {
+    let (told, unsaid) = (indexer::layout(config), Layout::default());
+    let Some(live) = live else { return Ok(told) };
+    let of_live = search.layout(live).await?;
+    let of = |told: u32, unsaid: u32, live: u32| if told == unsaid { live } else { told };
+    Ok(Layout {
+        shards: of(told.shards, unsaid.shards, of_live.shards),
+        replicas: of(told.replicas, unsaid.replicas, of_live.replicas),
+        ..told
+    })
 }
 
 /// The versions of products and directory: those that were asked for, else the active ones.

@@ -23,7 +23,7 @@ const INDEX: &str = "bench_documents";
 
 /// Requests to `_bulk`.
 pub(crate) struct Bodies {
-    bodies: Vec<String>,
+    bodies: Vec<Vec<u8>>,
     documents: i64,
     /// What an index for them is made with.
     layout: Value,
@@ -52,7 +52,7 @@ impl Bodies {
             ensure!(found.len() == ids.len(), "{} of {} documents", found.len(), ids.len());
             let found = found.into_values();
             let each = found.map(|(version, document)| lines(&Versioned { document, version }));
-            bodies.push(each.collect::<Result<String, _>>()?);
+            bodies.push(each.collect::<Result<Vec<_>, _>>()?.concat());
         }
         Ok(Self { bodies, documents, layout, base })
     }
