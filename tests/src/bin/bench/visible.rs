@@ -39,7 +39,9 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let rate = run.pick(RATE, 100) - WATCHED;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
     let warm = run.pick(WARM_UP, long);
-    tokio::try_join!(template.run(plan(warm)), watch(&client, warm))?;
+    // That servers just started show nothing in time says nothing of them.
+    let (warmed, _) = tokio::join!(template.run(plan(warm)), watch(&client, warm));
+    warmed?;
     let mut told: [Pair; 4] = Default::default();
     let (before, mut all) = (processor_times(fleet, stack)?, 0);
     for _ in 0..run.repeats {
