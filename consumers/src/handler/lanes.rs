@@ -1,6 +1,9 @@
 //! The two lanes that commands come by, and how much of each goes into one transaction.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use rdkafka::{
@@ -29,7 +32,12 @@ const LEAST: usize = 10;
 
 /// For how many times what it took nothing more is taken of the bulk lane while interactive
 /// commands come: that is the share of the machine that they, and whatever follows the log, keep.
-const REST: u32 = 8;
+/// In hundredths, and as long as it must be for one in a hundred of their transactions to be slow: it
+/// grows by 100 with a slow one and shrinks by 1 with each other. What a slow one waits for is mostly
+/// not the bulk transaction before it, but all who follow that one on the same processors; so only
+/// those who wait can tell.
+const REST: RangeInclusive<u32> = 200..=1600;
+const SLOW: Duration = Duration::from_millis(15);
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
@@ -192,8 +200,11 @@ impl Lanes {
         }
     }
 
-    /// Notes how long it took to decide and commit a batch with so many bulk commands.
-    pub(super) fn took(&mut self, bulk: usize, time: Duration) {
+    /// Notes how long it took to decide and commit a batch with so many commands of each lane.
+    pub(super) fn took(&mut self, interactive: usize, bulk: usize, time: Duration) {
+        if interactive > 0 {
+            self.share.waited(time);
+        }
         self.share.took(bulk, time, Instant::now());
     }
 }
@@ -208,6 +219,7 @@ struct Share {
     now: usize,
     most: usize,
     alone: usize,
+    rest: u32,
     rests_until: Option<Instant>,
 }
 
@@ -215,7 +227,8 @@ impl Share {
     /// At most `most` while interactive commands come, and `alone` while none do.
     fn new(most: usize, alone: usize) -> Self {
         let most = most.max(LEAST);
-        Self { now: most, most, alone: alone.max(most), rests_until: None }
+        let rest = u32::midpoint(*REST.start(), *REST.end());
+        Self { now: most, most, alone: alone.max(most), rest, rests_until: None }
     }
 
     fn now(&self, is_busy: bool, at: Instant) -> usize {
@@ -226,12 +239,18 @@ impl Share {
         }
     }
 
+    /// Interactive commands waited so long for their transaction.
+    fn waited(&mut self, time: Duration) {
+        let rest = if time > SLOW { self.rest + 100 } else { self.rest - 1 };
+        self.rest = rest.clamp(*REST.start(), *REST.end());
+    }
+
     /// Halved where it took too long, and grown slowly where it was used up in time.
     fn took(&mut self, bulk: usize, time: Duration, at: Instant) {
         if bulk == 0 {
             return;
         }
-        self.rests_until = Some(at + (time * REST).min(LONGEST_REST));
+        self.rests_until = Some(at + (time * self.rest / 100).min(LONGEST_REST));
         if bulk > self.now {
             return;
         }
@@ -295,10 +314,25 @@ mod tests {
         let after = |millis| begin + Duration::from_millis(millis);
         assert_eq!((share.now(true, begin), share.now(false, begin)), (25, 2000));
         share.took(25, Duration::from_millis(30), begin);
-        assert_eq!((share.now(true, after(239)), share.now(false, after(239))), (0, 2000));
-        assert_eq!(share.now(true, after(240)), 25);
+        assert_eq!((share.now(true, after(269)), share.now(false, after(269))), (0, 2000));
+        assert_eq!(share.now(true, after(270)), 25);
         share.took(25, Duration::from_secs(9), begin);
         assert_eq!((share.now(true, after(499)), share.now(true, after(500))), (0, 12));
+    }
+
+    #[test]
+    fn the_rest_settles_where_one_in_a_hundred_waits_long() {
+        let mut share = Share::new(25, 2000);
+        let mut rest_after = |slow: usize, of: usize| {
+            for turn in 0..1000 {
+                let is_slow = turn % of >= of - slow;
+                share.waited(SLOW + Duration::from_millis(is_slow.into()));
+            }
+            share.rest
+        };
+        assert_eq!((rest_after(1, 10), rest_after(0, 1)), (1600, 600), "seconds, not minutes");
+        assert_eq!(rest_after(1, 100), 610, "and stays where it is right");
+        assert_eq!(rest_after(0, 1), 200);
     }
 
     #[test]

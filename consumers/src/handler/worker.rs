@@ -219,6 +219,7 @@ impl<'a> Worker<'a> {
         let polled = Instant::now();
         let at = now();
         observe_wait(&wishes, at);
+        let asked = wishes.len();
         let bulk = wishes.iter().filter(|wish| wish.lane == Lane::Bulk).count();
         let next = |lane, partition| Some(self.owned.get(&partition)?.next_command(lane));
         let (wishes, again) = self.sequence.follow(wishes, next);
@@ -229,7 +230,7 @@ impl<'a> Worker<'a> {
         if !ready.is_empty() {
             self.decide(&ready, at)?;
         }
-        self.lanes.took(bulk, polled.elapsed());
+        self.lanes.took(asked - bulk, bulk, polled.elapsed());
         if blocked {
             // Should it have been too much for MySQL, less is asked of it next.
             self.most = (found / 2).max(1);
