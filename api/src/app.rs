@@ -17,8 +17,8 @@ use schemas::{CATALOG, Codec, OUTCOMES};
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    admission::Admission, auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags, openapi,
-    quota::Quotas, reads::Reads, trees::Trees, waiters::Waiters,
+    admission::Admission, auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags,
+    malls::Malls, openapi, quota::Quotas, reads::Reads, trees::Trees, waiters::Waiters,
 };
 
 /// How long requests under way may take to finish once the process was asked to stop.
@@ -33,6 +33,7 @@ pub(crate) struct App {
     pub db: Pool,
     pub search: Search,
     pub trees: Trees,
+    pub malls: Malls,
     pub log: CommandLog,
     pub waiters: Waiters,
     pub admission: Admission,
@@ -134,6 +135,7 @@ async fn open(
         db,
         search: Search::new(&config.opensearch)?,
         trees: Trees::default(),
+        malls: Malls::default(),
         log: CommandLog::open(kafka, codec)?,
         outcomes,
         waiters,

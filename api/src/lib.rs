@@ -15,6 +15,7 @@ mod freshness;
 mod headers;
 mod health;
 mod identity;
+mod malls;
 mod openapi;
 mod problem;
 mod products;

@@ -1,12 +1,10 @@
 //! Products as a shopper finds them: by words, by category, and while typing.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, response::IntoResponse};
-use domain::{BrandId, CategoryId, MallId, SynonymsId, product::SaleState};
-use projections::{
-    Tables,
-    directory::{self, EntryKind},
-    search::{LONGEST_QUERY, PROJECTION, Place, Question, Search, SearchPage, Sort, Synonyms},
-};
+use domain::{BrandId, CategoryId, product::SaleState};
+use projections::search::{LONGEST_QUERY, PROJECTION, Place, Question, Search, SearchPage, Sort};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,6 +13,7 @@ use crate::{
     app::{App, Shared},
     auth::Visitor,
     freshness::{Lagging, Wanted, live_in, reached},
+    malls::Known,
     openapi::{CallHeaders, InMall, ReadHeaders, ReadProblems},
     problem::ApiError,
     request::{Path, Query, limit, list},
@@ -94,7 +93,7 @@ async fn search(
 ) -> Result<impl IntoResponse, ApiError> {
     let category = query.category_id;
     let question = query.question(&visitor)?;
-    let shown = shown(&app, wanted).await?;
+    let shown = shown(&app, &visitor, wanted).await?;
     let found = find(&app, &visitor, &shown, question, category).await;
     let page = found.map_err(|error| match error {
         ApiError::NotFound(_) => {
@@ -146,7 +145,7 @@ async fn of_category(
 ) -> Result<impl IntoResponse, ApiError> {
     let query = SearchQuery { sort, limit, after, ..SearchQuery::default() };
     let question = query.question(&visitor)?;
-    let shown = shown(&app, wanted).await?;
+    let shown = shown(&app, &visitor, wanted).await?;
     let page = find(&app, &visitor, &shown, question, Some(id)).await?;
     Ok(Lagging(app.lags.of(PROJECTION), Json(page)))
 }
@@ -190,8 +189,8 @@ async fn suggest(
 ) -> Result<impl IntoResponse, ApiError> {
     let typed = text("q", &query.q)?;
     let limit = limit(query.limit.or(Some(SUGGESTIONS)))?;
-    let (tables, search) = shown(&app, wanted).await?;
-    let view = visitor.view(&app, &tables).await?;
+    let (known, search) = shown(&app, &visitor, wanted).await?;
+    let view = visitor.view(&known);
     let suggestions = search.suggest(&visitor.mall, &view, typed, limit).await?;
     Ok(Lagging(app.lags.of(PROJECTION), Json(Suggestions { suggestions })))
 }
@@ -244,14 +243,17 @@ fn text<'t>(name: &str, typed: &'t str) -> Result<&'t str, ApiError> {
     Ok(text)
 }
 
-/// The live tables and the index to ask, once they show the write that the request wants to see.
-/// What was waited for in one version of the index is asked of that one, whichever the alias names
-/// by then.
-async fn shown(app: &App, wanted: Wanted) -> Result<(Tables, Search), ApiError> {
-    let tables = live_in(app, &["directory"], wanted).await?;
+/// The mall and the index to ask, once both show the write that the request wants to see. What was
+/// waited for in one version of the index is asked of that one, whichever the alias names by then.
+async fn shown(
+    app: &App,
+    visitor: &Visitor,
+    wanted: Wanted,
+) -> Result<(Arc<Known>, Search), ApiError> {
     if wanted.0.is_none() {
-        return Ok((tables, app.search.clone()));
+        return Ok((app.malls.lately(app, &visitor.mall).await?, app.search.clone()));
     }
+    let tables = live_in(app, &["directory"], wanted).await?;
     let mut live = app.search.live().await?;
     let mut shown = reached(app, PROJECTION, live.unwrap_or_default(), wanted).await;
     if shown.is_err() {
@@ -265,20 +267,21 @@ async fn shown(app: &App, wanted: Wanted) -> Result<(Tables, Search), ApiError> 
     shown?;
     let live = live.unwrap_or_default();
     app.search.refresh(live).await?;
-    Ok((tables, app.search.in_version(live)))
+    let known = Known::read(app, tables, &visitor.mall).await?;
+    Ok((Arc::new(known), app.search.in_version(live)))
 }
 
-/// Asks, with what the read models know: the categories below the one asked for, which brands and
+/// Asks, with what is known of the mall: the categories below the one asked for, which brands and
 /// sellers are shown, what words mean the same or name a category, and the names of what was counted.
 async fn find(
     app: &App,
     visitor: &Visitor,
-    (tables, search): &(Tables, Search),
+    (known, search): &(Arc<Known>, Search),
     mut question: Question,
     category: Option<CategoryId>,
 ) -> Result<SearchPage, ApiError> {
-    question.view = visitor.view(app, tables).await?;
-    let tree = visitor.tree(app, tables).await?;
+    question.view = visitor.view(known);
+    let tree = visitor.part(&known.trees);
     if let Some(category) = category {
         let below = tree.below(category);
         if below.is_empty() {
@@ -287,25 +290,15 @@ async fn find(
         question.categories = Some(below);
     }
     if let Some(brands) = &mut question.brands {
-        *brands = visitor.choosable(app, tables, std::mem::take(brands)).await?;
+        let asked = brands.iter().map(|brand| brand.0).collect();
+        visitor.choosable(brands, &visitor.entries(known.brands(app, asked).await?));
     }
     if question.text.is_some() {
-        question.synonyms = synonyms(app, tables, &visitor.mall).await?;
+        question.synonyms = known.synonyms.clone();
         question.tree = tree.clone();
     }
     let mut page = search.query(&question).await?;
-    visitor.found(app, tables, &tree, &mut page).await?;
+    let brands = known.brands(app, visitor.brands_in(&page)).await?;
+    visitor.found(&visitor.entries(brands), &tree, &mut page);
     Ok(page)
-}
-
-/// The words that mean the same in `mall`, as they are now: no index knows them.
-async fn synonyms(
-    app: &App,
-    tables: &Tables,
-    mall: &MallId,
-) -> Result<Synonyms, projections::Error> {
-    let (kind, id) = (EntryKind::Synonyms, SynonymsId::of(mall).0);
-    let entry = directory::by_id(&app.db, tables, mall, kind, id).await?;
-    let groups = entry.and_then(|entry| entry.groups).unwrap_or_default();
-    Ok(Synonyms(groups.into_iter().map(|group| group.words).collect()))
 }

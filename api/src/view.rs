@@ -18,6 +18,8 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::{Role, Visitor},
+    malls::Known,
+    trees::Pair,
 };
 
 impl Visitor {
@@ -63,10 +65,11 @@ impl Visitor {
     }
 
     /// What a search may show.
-    pub(crate) async fn view(&self, app: &App, tables: &Tables) -> Result<search::View, Error> {
-        let Some(at) = self.on_sale() else { return Ok(search::View::All) };
-        let suspended = directory::suspended(&app.db, tables, &self.mall).await?;
-        Ok(search::View::OnSale { at, suspended })
+    pub(crate) fn view(&self, known: &Known) -> search::View {
+        self.on_sale().map_or(search::View::All, |at| search::View::OnSale {
+            at,
+            suspended: known.suspended.clone(),
+        })
     }
 
     /// What the visitor may see of an entry of the directory.
@@ -84,29 +87,36 @@ impl Visitor {
 
     /// The categories of the mall, as the visitor may see them.
     pub(crate) async fn tree(&self, app: &App, tables: &Tables) -> Result<Arc<Tree>, Error> {
-        let trees = app.trees.of(app, tables, &self.mall).await?;
-        Ok(match self.role {
-            Role::Merchant => trees.whole,
-            Role::Storefront => trees.shown,
-        })
+        Ok(self.part(&app.trees.of(app, tables, &self.mall).await?))
+    }
+
+    /// What of the categories the visitor may see.
+    pub(crate) fn part(&self, trees: &Pair) -> Arc<Tree> {
+        match self.role {
+            Role::Merchant => trees.whole.clone(),
+            Role::Storefront => trees.shown.clone(),
+        }
+    }
+
+    /// The brands that are told of what was found.
+    pub(crate) fn brands_in(&self, page: &SearchPage) -> BTreeSet<Uuid> {
+        let counted = page.facets.iter().flat_map(|facets| facets.brands.iter().flatten());
+        let mut brands: BTreeSet<Uuid> = counted.map(|count| count.id).collect();
+        if self.role == Role::Storefront {
+            brands.extend(page.hits.iter().filter_map(|hit| Some(hit.brand_id?.0)));
+        }
+        brands
     }
 
     /// What was found, with the present names of what was counted, and only what is for the
     /// visitor's eyes.
-    pub(crate) async fn found(
+    pub(crate) fn found(
         &self,
-        app: &App,
-        tables: &Tables,
+        brands: &HashMap<Uuid, EntryRow>,
         tree: &Tree,
         page: &mut SearchPage,
-    ) -> Result<(), Error> {
+    ) {
         let is_buyer = self.role == Role::Storefront;
-        let counted = page.facets.iter().flat_map(|facets| facets.brands.iter().flatten());
-        let mut brands: BTreeSet<Uuid> = counted.map(|count| count.id).collect();
-        if is_buyer {
-            brands.extend(page.hits.iter().filter_map(|hit| Some(hit.brand_id?.0)));
-        }
-        let brands = self.brands(app, tables, brands).await?;
         if is_buyer {
             let is_shown = |id| brands.contains_key(&id) || tree.get(CategoryId(id)).is_some();
             let hits = std::mem::take(&mut page.hits).into_iter();
@@ -116,26 +126,16 @@ impl Visitor {
             name(facets.brands.as_mut(), |id| brands.get(&id), is_buyer);
             name(facets.categories.as_mut(), |id| tree.get(CategoryId(id)), is_buyer);
         }
-        Ok(())
     }
 
-    /// Those of the brands asked for by which the visitor may choose; to a buyer one that is retired
-    /// is as unknown as any that never was.
-    pub(crate) async fn choosable(
-        &self,
-        app: &App,
-        tables: &Tables,
-        mut asked: Vec<BrandId>,
-    ) -> Result<Vec<BrandId>, Error> {
-        if self.role == Role::Storefront {
-            let shown = self.brands(app, tables, asked.iter().map(|brand| brand.0)).await?;
-            asked.retain(|brand| shown.contains_key(&brand.0));
-        }
-        Ok(asked)
+    /// Leaves of the brands asked for those by which the visitor may choose; to a buyer one that is
+    /// retired is as unknown as any that never was.
+    pub(crate) fn choosable(&self, asked: &mut Vec<BrandId>, shown: &HashMap<Uuid, EntryRow>) {
+        asked.retain(|brand| self.role == Role::Merchant || shown.contains_key(&brand.0));
     }
 
     /// The brands among `ids` that the visitor may see.
-    async fn brands(
+    pub(crate) async fn brands(
         &self,
         app: &App,
         tables: &Tables,
@@ -146,7 +146,12 @@ impl Visitor {
             return Ok(HashMap::new());
         }
         let brands = directory::by_ids(&app.db, tables, &self.mall, EntryKind::Brand, &ids).await?;
-        Ok(brands.into_iter().filter_map(|(id, entry)| Some((id, self.entry(entry)?))).collect())
+        Ok(self.entries(brands))
+    }
+
+    /// What the visitor may see of entries of the directory.
+    pub(crate) fn entries(&self, all: HashMap<Uuid, EntryRow>) -> HashMap<Uuid, EntryRow> {
+        all.into_iter().filter_map(|(id, entry)| Some((id, self.entry(entry)?))).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -165,22 +166,54 @@ impl Search {
         if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
     }
 
+    /// One exchange whose answer is read as `T` from its text: a page of hits is large.
+    async fn ask_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, SearchError> {
+        let (status, text) = self.send(Method::POST, path, Some(body.to_string())).await?;
+        match status.is_success() {
+            true => serde_json::from_str(&text).map_err(|error| unreadable(&error)),
+            false => Err(refused(status, &value(text))),
+        }
+    }
+
     async fn exchange(
         &self,
         method: Method,
         path: &str,
         body: Option<impl Into<reqwest::Body>>,
     ) -> Result<(StatusCode, Value), SearchError> {
+        let (status, text) = self.send(method, path, body).await?;
+        Ok((status, value(text)))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<impl Into<reqwest::Body>>,
+    ) -> Result<(StatusCode, String), SearchError> {
         let mut request = self.http.request(method, format!("{}/{path}", self.base));
         if let Some(body) = body {
             // NDJSON is accepted under this type too.
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        // A proxy in between answers in text of its own.
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        Ok((response.status(), response.text().await?))
+    }
+}
+
+/// A proxy in between answers in text of its own.
+fn value(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
+
+fn unreadable(error: &serde_json::Error) -> SearchError {
+    SearchError::Refused {
+        status: 200,
+        reason: format!("an answer that this build cannot read: {error}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Versions of projections: each is a table of its own with checkpoints of its own, so that one can
 //! be filled beside the other. Readers and writers of one build use those that have its shape.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{MySqlConnection, MySqlExecutor};
 
@@ -43,6 +43,10 @@ pub struct Version {
 /// The shape of what was dropped. Its number is never used again: a zombie that still feeds it must
 /// not meet another table by its name.
 const DROPPED: &str = "dropped";
+
+/// How long the table of a dropped version stays: it may have been the active one a moment ago, and
+/// readers may know for a while which one was.
+pub const GRACE: Duration = Duration::from_secs(1);
 /// The shape of what is being copied from another version.
 const COPYING: &str = "copying";
 
@@ -230,6 +234,7 @@ pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) ->
         .bind(version)
         .execute(db)
         .await?;
+    tokio::time::sleep(GRACE).await;
     sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
     Ok(())
 }

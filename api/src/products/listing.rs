@@ -125,7 +125,9 @@ pub(super) async fn page(
     }
     let filter = Filter { on_sale: visitor.on_sale(), ..filter };
     let tables = live_in(&app, visitor.reads(), wanted).await?;
-    let brand = visitor.choosable(&app, &tables, filter.brand.into_iter().collect()).await?;
+    let mut brand: Vec<BrandId> = filter.brand.into_iter().collect();
+    let shown = visitor.brands(&app, &tables, brand.iter().map(|brand| brand.0)).await?;
+    visitor.choosable(&mut brand, &shown);
     let page = if filter.brand.is_some() && brand.is_empty() {
         ProductPage { items: vec![], next: None, missing: None }
     } else {

@@ -1,12 +1,10 @@
 //! What is counted of all hits beside the page that is shown.
 
 use domain::product::SaleState;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
-
-use super::{SearchError, query::parse};
 
 /// Where prices are parted: 1, 2 and 5 times the powers of ten, in minor units.
 const DECADES: std::ops::Range<u32> = 2..9;
@@ -75,6 +73,27 @@ pub struct StateCount {
     pub count: u64,
 }
 
+/// The aggregations of an answer, by the name of their facet; those that were asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Counted {
+    brand: Option<Of<Uuid>>,
+    category: Option<Of<Uuid>>,
+    price: Option<Of<IgnoredAny>>,
+    sale_state: Option<Of<SaleState>>,
+}
+
+/// What is counted within its filter.
+#[derive(Deserialize)]
+struct Of<Key> {
+    counts: Counts<Key>,
+}
+
+#[derive(Deserialize)]
+struct Counts<Key> {
+    buckets: Vec<Bucket<Key>>,
+}
+
 #[derive(Deserialize)]
 struct Bucket<Key> {
     key: Key,
@@ -123,46 +142,36 @@ impl std::str::FromStr for Facet {
     }
 }
 
-impl Facets {
-    /// Reads what of `asked` was counted.
-    pub(super) fn read(answer: &Value, asked: &[Facet]) -> Result<Self, SearchError> {
-        let mut facets = Self::default();
-        for facet in asked {
-            let buckets = &answer["aggregations"][facet.as_str()]["counts"]["buckets"];
-            match facet {
-                Facet::Brand => facets.brands = Some(entries(buckets)?),
-                Facet::Category => facets.categories = Some(entries(buckets)?),
-                Facet::Price => facets.prices = Some(prices(buckets)?),
-                Facet::SaleState => facets.sale_states = Some(states(buckets)?),
-            }
+impl From<Counted> for Facets {
+    fn from(counted: Counted) -> Self {
+        Self {
+            brands: counted.brand.map(|of| of.counts.buckets.into_iter().map(entry).collect()),
+            categories: counted
+                .category
+                .map(|of| of.counts.buckets.into_iter().map(entry).collect()),
+            prices: counted.price.map(|of| prices(of.counts.buckets)),
+            sale_states: counted.sale_state.map(|of| {
+                let state = |of: Bucket<_>| StateCount { sale_state: of.key, count: of.doc_count };
+                of.counts.buckets.into_iter().map(state).collect()
+            }),
         }
-        Ok(facets)
     }
 }
 
-fn entries(buckets: &Value) -> Result<Vec<EntryCount>, SearchError> {
-    let buckets: Vec<Bucket<Uuid>> = parse(buckets)?;
-    let entry = |Bucket { key: id, doc_count: count }| EntryCount { id, name: None, count };
-    Ok(buckets.into_iter().map(entry).collect())
+fn entry(Bucket { key: id, doc_count: count }: Bucket<Uuid>) -> EntryCount {
+    EntryCount { id, name: None, count }
 }
 
-fn states(buckets: &Value) -> Result<Vec<StateCount>, SearchError> {
-    let buckets: Vec<Bucket<SaleState>> = parse(buckets)?;
-    let state = |Bucket { key: sale_state, doc_count: count }| StateCount { sale_state, count };
-    Ok(buckets.into_iter().map(state).collect())
-}
-
-fn prices(buckets: &Value) -> Result<Vec<PriceCount>, SearchError> {
-    let buckets: Vec<Bucket<Value>> = parse(buckets)?;
-    // The engine answers in the order of the ranges.
+/// The engine answers in the order of the ranges.
+fn prices(buckets: Vec<Bucket<IgnoredAny>>) -> Vec<PriceCount> {
     let ranges = bounds().zip(buckets).filter(|(_, bucket)| bucket.doc_count > 0);
-    Ok(ranges
+    ranges
         .map(|((from, to), bucket)| PriceCount {
             price_from: from,
             price_to: to.map(|to| to - 1),
             count: bucket.doc_count,
         })
-        .collect())
+        .collect()
 }
 
 fn ranges() -> Vec<Value> {

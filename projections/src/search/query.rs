@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Document, Facets, Place, Question, Search, SearchError, question::MARKS};
+use super::{
+    Document, Facets, Place, Question, Search, SearchError, facets::Counted, question::MARKS,
+    unreadable,
+};
 
 /// How many characters of text a search may have.
 pub const LONGEST_QUERY: usize = 200;
@@ -76,6 +79,24 @@ pub struct Fragment {
     pub is_match: bool,
 }
 
+/// Of an answer, what is looked at.
+#[derive(Deserialize)]
+struct Answer {
+    hits: Hits,
+    aggregations: Option<Counted>,
+}
+
+#[derive(Deserialize)]
+struct Hits {
+    total: Total,
+    hits: Vec<Found>,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    value: u64,
+}
+
 #[derive(Deserialize)]
 struct Found {
     _score: Option<f64>,
@@ -102,20 +123,18 @@ impl Search {
 
     async fn page(&self, asked: &Question, approximate: bool) -> Result<SearchPage, SearchError> {
         let path = format!("{}/_search?allow_partial_search_results=false", self.asked());
-        let answer = self.ask(Method::POST, &path, Some(&asked.body(approximate))).await?;
-        let mut found: Vec<Found> = parse(&answer["hits"]["hits"])?;
+        let answer: Answer = self.ask_for(&path, &asked.body(approximate)).await?;
+        let (mut found, total) = (answer.hits.hits, answer.hits.total.value);
         let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;
         found.truncate(limit);
         let last = found.last().filter(|_| more).map(|last| last.sort.clone());
-        let facets = (!asked.facets.is_empty()).then(|| Facets::read(&answer, &asked.facets));
-        let total = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
         Ok(SearchPage {
             total,
             approximate: approximate && total > 0,
             hits: found.into_iter().map(SearchHit::from).collect(),
             next: last.map(|after| Place { sort: asked.sort, approximate, after }),
-            facets: facets.transpose()?,
+            facets: answer.aggregations.map(Facets::from),
         })
     }
 
@@ -164,10 +183,7 @@ pub(super) fn checked(text: &str) -> Result<(), SearchError> {
 }
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(from: &Value) -> Result<T, SearchError> {
-    T::deserialize(from).map_err(|error| SearchError::Refused {
-        status: 200,
-        reason: format!("an answer that this build cannot read: {error}"),
-    })
+    T::deserialize(from).map_err(|error| unreadable(&error))
 }
 
 impl From<Found> for SearchHit {
