@@ -23,7 +23,7 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { shards: 1, replicas: 0, refresh: Duration::from_millis(300) }
+        Self { shards: 1, replicas: 0, refresh: Duration::from_millis(500) }
     }
 }
 

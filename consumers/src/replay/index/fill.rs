@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Products whose documents are written as of one moment.
-const PIECE: u32 = 2000;
+const PIECE: u32 = 1000;
 /// So many read, make documents and send them at once.
-const WRITERS: u32 = 3;
+const WRITERS: u32 = 4;
 /// A writer holds the lock of its piece, and reads beside it.
 pub(super) const CONNECTIONS: u32 = 2 * WRITERS + 2;
 const LOOK: Duration = Duration::from_millis(250);
