@@ -17,16 +17,23 @@ use uuid::Uuid;
 use crate::{app::App, trees::Pair};
 
 /// How old what a search knows of its mall may be where it waits for no write: documents themselves
-/// are found later than that. Much less than [`projections::version::GRACE`], as its tables must
-/// still be there.
+/// are found later than that.
 const KEPT: Duration = Duration::from_millis(250);
+/// How old it may be while somebody reads it anew, who may have to wait for MySQL. Well below
+/// [`projections::version::GRACE`], since its tables must still be there.
+const OLDEST: Duration = Duration::from_secs(1);
 
 /// The malls that were asked for. As many as have keys: nobody else asks.
 #[derive(Default)]
 pub(crate) struct Malls(Mutex<HashMap<MallId, Slot>>);
 
-/// When it was read, and what. Whoever finds it too old reads it again, while the others wait.
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Known>)>>>;
+struct Slot {
+    known: Arc<Known>,
+    /// What it knows is not older than this.
+    at: Instant,
+    /// When somebody last began to read it anew. If that failed another does, and nobody waits.
+    renewed: Instant,
+}
 
 /// A mall as of one moment.
 pub(crate) struct Known {
@@ -43,28 +50,58 @@ pub(crate) struct Known {
 }
 
 impl Malls {
-    /// The mall as it was a moment ago at most.
+    /// The mall as it was a moment ago.
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
     pub(crate) async fn lately(&self, app: &App, mall: &MallId) -> Result<Arc<Known>, Error> {
-        let slot = self.slot(mall);
-        let mut slot = slot.lock().await;
-        match &*slot {
-            Some((at, known)) if at.elapsed() < KEPT => Ok(known.clone()),
-            _ => {
-                let at = Instant::now();
-                let tables = Tables::active(&app.db).await?;
-                let known = Arc::new(Known::read(app, tables, mall).await?);
-                *slot = Some((at, known.clone()));
-                Ok(known)
-            }
+        if let Some(known) = self.known(mall) {
+            return Ok(known);
         }
+        let at = Instant::now();
+        let tables = Tables::active(&app.db).await?;
+        let known = Arc::new(Known::read(app, tables, mall).await?);
+        Ok(self.keep(mall, at, known))
     }
 
-    fn slot(&self, mall: &MallId) -> Slot {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(mall.clone()).or_default().clone()
+    /// The mall as these tables have it now.
+    ///
+    /// # Errors
+    /// [`Error`] when MySQL refuses or does not answer.
+    pub(crate) async fn now(
+        &self,
+        app: &App,
+        tables: Tables,
+        mall: &MallId,
+    ) -> Result<Arc<Known>, Error> {
+        let at = Instant::now();
+        let known = Arc::new(Known::read(app, tables, mall).await?);
+        Ok(self.keep(mall, at, known))
+    }
+
+    /// What is known and not too old; none to the one who is to read it anew.
+    fn known(&self, mall: &MallId) -> Option<Arc<Known>> {
+        let mut all = self.lock();
+        let slot = all.get_mut(mall)?;
+        let is_read = slot.renewed.elapsed() < KEPT && slot.at.elapsed() < OLDEST;
+        if slot.at.elapsed() < KEPT || is_read {
+            return Some(slot.known.clone());
+        }
+        slot.renewed = Instant::now();
+        None
+    }
+
+    /// Keeps what was read, unless what is kept was read later.
+    fn keep(&self, mall: &MallId, at: Instant, known: Arc<Known>) -> Arc<Known> {
+        let mut all = self.lock();
+        if all.get(mall).is_none_or(|slot| slot.at < at) {
+            all.insert(mall.clone(), Slot { known: known.clone(), at, renewed: at });
+        }
+        known
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<MallId, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,7 +110,7 @@ impl Known {
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
-    pub(crate) async fn read(app: &App, tables: Tables, mall: &MallId) -> Result<Self, Error> {
+    async fn read(app: &App, tables: Tables, mall: &MallId) -> Result<Self, Error> {
         let trees = app.trees.of(app, &tables, mall).await?;
         let id = SynonymsId::of(mall).0;
         let entry = directory::by_id(&app.db, &tables, mall, EntryKind::Synonyms, id).await?;
@@ -109,5 +146,43 @@ impl Known {
 
     fn looked_up(&self) -> MutexGuard<'_, HashMap<Uuid, Option<EntryRow>>> {
         self.brands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str) -> Arc<Known> {
+        Arc::new(Known {
+            mall: name.parse().unwrap(),
+            tables: Tables::only("directory", 1),
+            trees: Pair { whole: Arc::default(), shown: Arc::default() },
+            synonyms: Synonyms::default(),
+            suspended: vec![],
+            brands: Mutex::default(),
+        })
+    }
+
+    #[test]
+    fn one_reads_anew_while_the_others_take_what_is_known() {
+        let (mall, now) = ("demo".parse().unwrap(), Instant::now());
+        let asked_thrice = |age: Duration| {
+            let malls = Malls::default();
+            malls.keep(&mall, now - age, known("demo"));
+            [(); 3].map(|()| malls.known(&mall).is_some())
+        };
+        assert_eq!(asked_thrice(Duration::ZERO), [true; 3]);
+        assert_eq!(asked_thrice(KEPT), [false, true, true]);
+        assert_eq!(asked_thrice(OLDEST), [false; 3], "nobody waits for whoever may be stuck");
+    }
+
+    #[test]
+    fn what_was_read_later_is_kept() {
+        let (malls, mall, now) = (Malls::default(), "demo".parse().unwrap(), Instant::now());
+        assert!(malls.known(&mall).is_none());
+        malls.keep(&mall, now, known("later"));
+        malls.keep(&mall, now - KEPT / 2, known("earlier"));
+        assert_eq!(malls.known(&mall).unwrap().mall.as_str(), "later");
     }
 }

@@ -267,8 +267,8 @@ async fn shown(
     shown?;
     let live = live.unwrap_or_default();
     app.search.refresh(live).await?;
-    let known = Known::read(app, tables, &visitor.mall).await?;
-    Ok((Arc::new(known), app.search.in_version(live)))
+    let known = app.malls.now(app, tables, &visitor.mall).await?;
+    Ok((known, app.search.in_version(live)))
 }
 
 /// Asks, with what is known of the mall: the categories below the one asked for, which brands and
@@ -289,9 +289,10 @@ async fn find(
         }
         question.categories = Some(below);
     }
-    if let Some(brands) = &mut question.brands {
+    if let Some(brands) = question.brands.as_mut().filter(|_| visitor.is_buyer()) {
         let asked = brands.iter().map(|brand| brand.0).collect();
-        visitor.choosable(brands, &visitor.entries(known.brands(app, asked).await?));
+        let shown = visitor.entries(known.brands(app, asked).await?);
+        brands.retain(|brand| shown.contains_key(&brand.0));
     }
     if question.text.is_some() {
         question.synonyms = known.synonyms.clone();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
-use domain::{BrandId, CategoryId, PartnerId, Timestamp};
+use domain::{CategoryId, PartnerId, Timestamp};
 use projections::{
     Error, Tables,
     directory::{self, EntryKind, EntryRow, EntryState, Tree},
@@ -102,7 +102,7 @@ impl Visitor {
     pub(crate) fn brands_in(&self, page: &SearchPage) -> BTreeSet<Uuid> {
         let counted = page.facets.iter().flat_map(|facets| facets.brands.iter().flatten());
         let mut brands: BTreeSet<Uuid> = counted.map(|count| count.id).collect();
-        if self.role == Role::Storefront {
+        if self.is_buyer() {
             brands.extend(page.hits.iter().filter_map(|hit| Some(hit.brand_id?.0)));
         }
         brands
@@ -116,7 +116,7 @@ impl Visitor {
         tree: &Tree,
         page: &mut SearchPage,
     ) {
-        let is_buyer = self.role == Role::Storefront;
+        let is_buyer = self.is_buyer();
         if is_buyer {
             let is_shown = |id| brands.contains_key(&id) || tree.get(CategoryId(id)).is_some();
             let hits = std::mem::take(&mut page.hits).into_iter();
@@ -128,10 +128,9 @@ impl Visitor {
         }
     }
 
-    /// Leaves of the brands asked for those by which the visitor may choose; to a buyer one that is
-    /// retired is as unknown as any that never was.
-    pub(crate) fn choosable(&self, asked: &mut Vec<BrandId>, shown: &HashMap<Uuid, EntryRow>) {
-        asked.retain(|brand| self.role == Role::Merchant || shown.contains_key(&brand.0));
+    /// Whether it is a buyer, to whom a brand that is retired is as unknown as any that never was.
+    pub(crate) fn is_buyer(&self) -> bool {
+        self.role == Role::Storefront
     }
 
     /// The brands among `ids` that the visitor may see.

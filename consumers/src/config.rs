@@ -77,6 +77,8 @@ settings! {
     batch_max: usize = "4000";
     /// Bulk commands among them while interactive ones come, at most; fewer where they take long.
     bulk_share: usize = "25";
+    /// Milliseconds that an interactive transaction may take: where one in a hundred takes longer, imports rest more.
+    bulk_yield_ms: u64 = "15";
     /// Bulk commands in one transaction while no interactive ones come, at most.
     bulk_max: usize = "2000";
     /// Aggregates that the handler keeps in memory.

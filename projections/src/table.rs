@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, MySqlExecutor, SqlSafeStr, SqlStr};
 
 use crate::{error::Error, known::named, version};
 
-/// What is live, read once per request, so that one answer never mixes two versions.
+/// What is live, read once for an answer, so that none mixes two versions.
 #[derive(Clone, Debug)]
 pub struct Tables(BTreeMap<String, i32>);
 

@@ -44,9 +44,9 @@ pub struct Version {
 /// not meet another table by its name.
 const DROPPED: &str = "dropped";
 
-/// How long the table of a dropped version stays: it may have been the active one a moment ago, and
-/// readers may know for a while which one was.
-pub const GRACE: Duration = Duration::from_secs(1);
+/// How long what was let go should stay before it is discarded: it may have been the active version a
+/// moment ago, which readers may know for a while, and projectors look every two seconds what to feed.
+pub const GRACE: Duration = Duration::from_secs(3);
 /// The shape of what is being copied from another version.
 const COPYING: &str = "copying";
 
@@ -211,30 +211,43 @@ pub async fn activate(
     Ok(was)
 }
 
-/// Drops a version of a projection with all it has applied. The active one is left alone. What is
-/// left is a shape that is none, so that nobody feeds what another has begun to drop; dropped again
-/// it goes on where it was.
+/// Makes a version of a projection one that nobody reads or feeds any more; whether there was one. The
+/// active one is left alone. What is left is a shape that is none, for good.
 ///
 /// # Errors
 /// [`Error`] when the server refuses, or the version is active.
-pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+pub async fn let_go(
+    db: &Pool,
+    projection: &dyn AnyProjection,
+    version: i32,
+) -> Result<bool, Error> {
     let table = TableName::of(projection.name(), version)?;
     let mut transaction = db.begin().await?;
     if active(&mut transaction, projection).await? == version {
         return Err(Error::Live(table.to_string()));
     }
-    sqlx::query("UPDATE shapes SET ready = FALSE, shape = ? WHERE table_name = ?")
+    let done = sqlx::query("UPDATE shapes SET ready = FALSE, shape = ? WHERE table_name = ?")
         .bind(DROPPED)
         .bind(table.to_string())
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Lets a version of a projection go and drops it with all it has applied; begun again it goes on where
+/// it was. Where there are readers and projectors, they get [`GRACE`] in between.
+///
+/// # Errors
+/// As [`let_go`].
+pub async fn discard(db: &Pool, projection: &dyn AnyProjection, version: i32) -> Result<(), Error> {
+    let_go(db, projection, version).await?;
+    let table = TableName::of(projection.name(), version)?;
     sqlx::query("DELETE FROM checkpoints WHERE projection = ? AND version = ?")
         .bind(projection.name())
         .bind(version)
         .execute(db)
         .await?;
-    tokio::time::sleep(GRACE).await;
     sqlx::query(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).execute(db).await?;
     Ok(())
 }

@@ -125,10 +125,8 @@ pub(super) async fn page(
     }
     let filter = Filter { on_sale: visitor.on_sale(), ..filter };
     let tables = live_in(&app, visitor.reads(), wanted).await?;
-    let mut brand: Vec<BrandId> = filter.brand.into_iter().collect();
-    let shown = visitor.brands(&app, &tables, brand.iter().map(|brand| brand.0)).await?;
-    visitor.choosable(&mut brand, &shown);
-    let page = if filter.brand.is_some() && brand.is_empty() {
+    let asked = filter.brand.filter(|_| visitor.is_buyer()).map(|brand| brand.0);
+    let page = if asked.is_some() && visitor.brands(&app, &tables, asked).await?.is_empty() {
         ProductPage { items: vec![], next: None, missing: None }
     } else {
         let page = products::page(&app.db, &tables, &visitor.mall, &filter, after, limit).await?;

@@ -13,9 +13,12 @@ use rdkafka::{
 use schemas::{CATALOG, Lane};
 
 use super::{Surroundings, batch::Owned, held::Held, wish::Wish};
-use crate::log::{
-    Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, native, passing,
-    read_on,
+use crate::{
+    log::{
+        Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, native,
+        passing, read_on,
+    },
+    telemetry::BULK_REST,
 };
 
 /// How much of one lane may be in memory for a batch, in bytes.
@@ -32,12 +35,11 @@ const LEAST: usize = 10;
 
 /// For how many times what it took nothing more is taken of the bulk lane while interactive
 /// commands come: that is the share of the machine that they, and whatever follows the log, keep.
-/// In hundredths, and as long as it must be for one in a hundred of their transactions to be slow: it
-/// grows by 100 with a slow one and shrinks by 1 with each other. What a slow one waits for is mostly
-/// not the bulk transaction before it, but all who follow that one on the same processors; so only
-/// those who wait can tell.
-const REST: RangeInclusive<u32> = 200..=1600;
-const SLOW: Duration = Duration::from_millis(15);
+/// In hundredths, and as long as it must be for one in a hundred transactions to be a slow one of
+/// theirs: it grows by 100 with such a one and shrinks by 1 with each other. What a slow one waits for
+/// is all who follow the bulk transactions on the same processors, so only those who wait can tell.
+/// What they wait behind a bulk transaction itself is kept rare by the least rest.
+const REST: RangeInclusive<u32> = 400..=1600;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How long the thread sleeps in the interactive lane while both are empty: so long may a bulk
@@ -82,7 +84,7 @@ impl Lanes {
         member.subscribe(&[CATALOG.commands.name])?;
         // librdkafka assigns nothing to a consumer without a group; this one never joins it.
         let bulk = around.kafka.consumer().set("group.id", &group).create()?;
-        let share = Share::new(around.bulk_share, around.bulk_max);
+        let share = Share::new(around.bulk_share, around.bulk_max, around.slow);
         Ok(Self {
             member,
             bulk,
@@ -202,10 +204,8 @@ impl Lanes {
 
     /// Notes how long it took to decide and commit a batch with so many commands of each lane.
     pub(super) fn took(&mut self, interactive: usize, bulk: usize, time: Duration) {
-        if interactive > 0 {
-            self.share.waited(time);
-        }
-        self.share.took(bulk, time, Instant::now());
+        self.share.took([interactive, bulk], time, Instant::now());
+        metrics::gauge!(BULK_REST).set(f64::from(self.share.rest) / 100.0);
     }
 }
 
@@ -219,16 +219,18 @@ struct Share {
     now: usize,
     most: usize,
     alone: usize,
+    /// Longer than this, a transaction that somebody waits for is slow.
+    slow: Duration,
     rest: u32,
     rests_until: Option<Instant>,
 }
 
 impl Share {
     /// At most `most` while interactive commands come, and `alone` while none do.
-    fn new(most: usize, alone: usize) -> Self {
+    fn new(most: usize, alone: usize, slow: Duration) -> Self {
         let most = most.max(LEAST);
         let rest = u32::midpoint(*REST.start(), *REST.end());
-        Self { now: most, most, alone: alone.max(most), rest, rests_until: None }
+        Self { now: most, most, alone: alone.max(most), slow, rest, rests_until: None }
     }
 
     fn now(&self, is_busy: bool, at: Instant) -> usize {
@@ -239,14 +241,11 @@ impl Share {
         }
     }
 
-    /// Interactive commands waited so long for their transaction.
-    fn waited(&mut self, time: Duration) {
-        let rest = if time > SLOW { self.rest + 100 } else { self.rest - 1 };
-        self.rest = rest.clamp(*REST.start(), *REST.end());
-    }
-
     /// Halved where it took too long, and grown slowly where it was used up in time.
-    fn took(&mut self, bulk: usize, time: Duration, at: Instant) {
+    fn took(&mut self, [interactive, bulk]: [usize; 2], time: Duration, at: Instant) {
+        let is_slow = interactive > 0 && time > self.slow;
+        let rest = if is_slow { self.rest + 100 } else { self.rest - 1 };
+        self.rest = rest.clamp(*REST.start(), *REST.end());
         if bulk == 0 {
             return;
         }
@@ -308,38 +307,60 @@ fn positions(owned: &Owned, lane: Lane) -> anyhow::Result<TopicPartitionList> {
 mod tests {
     use super::*;
 
+    const SLOW: Duration = Duration::from_millis(15);
+
+    fn share() -> Share {
+        Share::new(25, 2000, SLOW)
+    }
+
     #[test]
     fn bulk_commands_rest_only_while_somebody_waits() {
-        let (mut share, begin) = (Share::new(25, 2000), Instant::now());
+        let (mut share, begin) = (share(), Instant::now());
         let after = |millis| begin + Duration::from_millis(millis);
         assert_eq!((share.now(true, begin), share.now(false, begin)), (25, 2000));
-        share.took(25, Duration::from_millis(30), begin);
-        assert_eq!((share.now(true, after(269)), share.now(false, after(269))), (0, 2000));
-        assert_eq!(share.now(true, after(270)), 25);
-        share.took(25, Duration::from_secs(9), begin);
+        share.rest = 1001;
+        share.took([0, 25], Duration::from_millis(30), begin);
+        assert_eq!((share.now(true, after(299)), share.now(false, after(299))), (0, 2000));
+        assert_eq!(share.now(true, after(300)), 25);
+        share.took([0, 25], Duration::from_secs(9), begin);
         assert_eq!((share.now(true, after(499)), share.now(true, after(500))), (0, 12));
     }
 
     #[test]
-    fn the_rest_settles_where_one_in_a_hundred_waits_long() {
-        let mut share = Share::new(25, 2000);
-        let mut rest_after = |slow: usize, of: usize| {
-            for turn in 0..1000 {
-                let is_slow = turn % of >= of - slow;
-                share.waited(SLOW + Duration::from_millis(is_slow.into()));
+    fn a_rest_settles_where_one_in_a_hundred_waits_long() {
+        // The shorter the rest, the more are slow: one in a hundred where it is 800.
+        let settled = |begin| {
+            let (mut share, mut due) = (share(), 0);
+            share.rest = begin;
+            for _ in 0..20_000 {
+                due += 800 * 800 / share.rest;
+                let is_slow = due >= 80_000;
+                due -= if is_slow { 80_000 } else { 0 };
+                share.took([1, 0], SLOW + Duration::from_millis(is_slow.into()), Instant::now());
             }
             share.rest
         };
-        assert_eq!((rest_after(1, 10), rest_after(0, 1)), (1600, 600), "seconds, not minutes");
-        assert_eq!(rest_after(1, 100), 610, "and stays where it is right");
-        assert_eq!(rest_after(0, 1), 200);
+        for begin in [*REST.start(), *REST.end()] {
+            let rest = settled(begin);
+            assert!((650..950).contains(&rest), "from {begin} to {rest}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_transaction_of_bulk_commands_alone() {
+        let mut share = share();
+        let before = share.rest;
+        share.took([0, 25], SLOW * 2, Instant::now());
+        assert_eq!(share.rest, before - 1);
+        share.took([1, 25], SLOW * 2, Instant::now());
+        assert_eq!(share.rest, before + 99);
     }
 
     #[test]
     fn a_share_shrinks_where_it_takes_long_and_grows_where_it_was_used_up() {
-        let (mut share, begin) = (Share::new(25, 2000), Instant::now());
+        let (mut share, begin) = (share(), Instant::now());
         let mut now_after = |bulk, millis| {
-            share.took(bulk, Duration::from_millis(millis), begin);
+            share.took([0, bulk], Duration::from_millis(millis), begin);
             share.now(true, begin + LONGEST_REST)
         };
         assert_eq!([now_after(25, 61), now_after(12, 61), now_after(10, 61)], [12, LEAST, LEAST]);

@@ -230,11 +230,12 @@ impl<'a> Worker<'a> {
         if !ready.is_empty() {
             self.decide(&ready, at)?;
         }
-        self.lanes.took(asked - bulk, bulk, polled.elapsed());
         if blocked {
             // Should it have been too much for MySQL, less is asked of it next.
             self.most = (found / 2).max(1);
             self.rest_until = Some(Instant::now() + REST);
+        } else {
+            self.lanes.took(asked - bulk, bulk, polled.elapsed());
         }
         if blocked || again { self.start() } else { Ok(()) }
     }

@@ -40,6 +40,8 @@ metrics! {
         "Commands taken from the log, by `lane` (interactive, bulk).";
     histogram COMMAND_WAITED = "jangbu_command_waited_seconds":
         "How long the first command of a batch had been in the log, by `lane`.";
+    gauge BULK_REST = "jangbu_bulk_rest_ratio":
+        "For how many times what a bulk batch took the bulk lane rests after it while somebody waits.";
     counter DECISIONS = "jangbu_decisions_total":
         "Commands decided, by `verdict`.";
     counter REJECTIONS = "jangbu_rejections_total":

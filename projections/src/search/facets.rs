@@ -142,6 +142,18 @@ impl std::str::FromStr for Facet {
     }
 }
 
+impl Counted {
+    /// Whether it was counted by this facet.
+    pub(super) fn has(&self, facet: Facet) -> bool {
+        match facet {
+            Facet::Brand => self.brand.is_some(),
+            Facet::Category => self.category.is_some(),
+            Facet::Price => self.price.is_some(),
+            Facet::SaleState => self.sale_state.is_some(),
+        }
+    }
+}
+
 impl From<Counted> for Facets {
     fn from(counted: Counted) -> Self {
         Self {

@@ -125,6 +125,10 @@ impl Search {
         let path = format!("{}/_search?allow_partial_search_results=false", self.asked());
         let answer: Answer = self.ask_for(&path, &asked.body(approximate)).await?;
         let (mut found, total) = (answer.hits.hits, answer.hits.total.value);
+        let counted = answer.aggregations.unwrap_or_default();
+        if let Some(missing) = asked.facets.iter().find(|facet| !counted.has(**facet)) {
+            return Err(unreadable(&format!("nothing was counted by {}", missing.as_str())));
+        }
         let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -134,7 +138,7 @@ impl Search {
             approximate: approximate && total > 0,
             hits: found.into_iter().map(SearchHit::from).collect(),
             next: last.map(|after| Place { sort: asked.sort, approximate, after }),
-            facets: answer.aggregations.map(Facets::from),
+            facets: (!asked.facets.is_empty()).then(|| Facets::from(counted)),
         })
     }
 

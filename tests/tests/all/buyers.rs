@@ -81,12 +81,12 @@ pub(crate) async fn what_is_retired_is_not_listed(world: &mut World) -> Result<(
         ("/search?category_id=ID", &categories[0], Some(&categories[1])),
         ("/partners/ID", &partner, None),
     ] {
-        let seen = front.get(&path.replace("ID", kept)).send().await?.expect(200)?;
+        let seen = front.get(&path.replace("ID", kept)).seeing(&token).send().await?.expect(200)?;
         ensure!(seen.body["external_id"].is_null(), "{path}: {seen:?}");
         if let Some(gone) = gone {
             let path = path.replace("ID", gone);
-            client.get(&path).send().await?.expect(200)?;
-            let refused = front.get(&path).send().await?;
+            client.see(&path, &token).await?;
+            let refused = front.get(&path).seeing(&token).send().await?;
             ensure!([400, 404].contains(&refused.status), "{path}: {refused:?}");
         }
     }
