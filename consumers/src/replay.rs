@@ -247,7 +247,7 @@ pub fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
         bail!("version {index} of the search index is made of {} {number}", projection.name());
     }
     if runtime.block_on(version::let_go(&db, projection, number))? {
-        runtime.block_on(tokio::time::sleep(version::GRACE));
+        runtime.block_on(async { tokio::time::sleep(version::GRACE).await });
     }
     runtime.block_on(version::discard(&db, projection, number))?;
     writeln!(stdout(), "{}: version {number} is dropped", projection.name())?;
