@@ -60,21 +60,9 @@ pub struct Search {
     prefix: String,
     /// What readers ask instead of the alias.
     asked: Option<i32>,
-    /// The last one that succeeded.
-    refreshed: Arc<Mutex<Option<Refresh>>>,
+    /// When the last refresh began that succeeded, and of which index version.
+    refreshed: Arc<Mutex<Option<(i32, Instant)>>>,
 }
-
-/// A refresh of an index version.
-#[derive(Clone, Copy, Debug)]
-struct Refresh {
-    version: i32,
-    began: Instant,
-    took: Duration,
-}
-
-/// Refreshes that somebody waits for take at most one part in so many of the time: each leaves a small
-/// segment behind, which costs the engine again when it is merged.
-const REFRESH_SHARE: u32 = 4;
 
 /// Why the search engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -152,23 +140,19 @@ impl Search {
     }
 
     /// Makes what was written before visible to searches that come after, in an index version.
-    /// Those who ask while one is under way share the next: however many ask, one at a time is done,
-    /// and the longer they take, the more share one.
+    /// Those who ask while one is under way share the next: however many ask, one at a time is done.
     ///
     /// # Errors
     /// [`SearchError`] when the engine refuses or does not answer.
     pub async fn refresh(&self, version: i32) -> Result<(), SearchError> {
         let asked = Instant::now();
         let mut refreshed = self.refreshed.lock().await;
-        if let Some(last) = refreshed.filter(|last| last.version == version) {
-            if last.began > asked {
-                return Ok(());
-            }
-            tokio::time::sleep_until((last.began + last.took * REFRESH_SHARE).into()).await;
+        if refreshed.is_some_and(|(of, began)| of == version && began > asked) {
+            return Ok(());
         }
         let began = Instant::now();
         self.ask(Method::POST, &format!("{}/_refresh", self.index(version)), None).await?;
-        *refreshed = Some(Refresh { version, began, took: began.elapsed() });
+        *refreshed = Some((version, began));
         Ok(())
     }
 
