@@ -29,7 +29,7 @@ pub(crate) struct Malls(Mutex<HashMap<MallId, Slot>>);
 
 struct Slot {
     known: Arc<Known>,
-    /// What it knows is not older than this.
+    /// What was read of its tables is not older than this.
     at: Instant,
     /// When somebody last began to read it anew. If that failed another does, and nobody waits.
     renewed: Instant,
@@ -58,13 +58,10 @@ impl Malls {
         if let Some(known) = self.known(mall) {
             return Ok(known);
         }
-        let at = Instant::now();
-        let tables = Tables::active(&app.db).await?;
-        let known = Arc::new(Known::read(app, tables, mall).await?);
-        Ok(self.keep(mall, at, known))
+        self.now(app, Tables::active(&app.db).await?, mall).await
     }
 
-    /// The mall as these tables have it now.
+    /// The mall as these tables have it now, kept for those who come next.
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.

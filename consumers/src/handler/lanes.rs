@@ -241,7 +241,8 @@ impl Share {
         }
     }
 
-    /// Halved where it took too long, and grown slowly where it was used up in time.
+    /// The rest follows those who wait; the share is halved where a batch took too long, and grows
+    /// slowly where it was used up in time.
     fn took(&mut self, [interactive, bulk]: [usize; 2], time: Duration, at: Instant) {
         let is_slow = interactive > 0 && time > self.slow;
         let rest = if is_slow { self.rest + 100 } else { self.rest - 1 };
