@@ -16,7 +16,7 @@ use super::{Surroundings, batch::Owned, held::Held, wish::Wish};
 use crate::{
     log::{
         Change, Member, Ownership, READING, Silence, group_of_handler, is_stranded, native,
-        passing, read_on,
+        passing, read_on, whole_millis,
     },
     telemetry::BULK_REST,
 };
@@ -131,7 +131,8 @@ impl Lanes {
         let interactive_most = most.saturating_sub(LEAST).max(1);
         let patience = self.patience();
         loop {
-            let wait = if batch.wishes.is_empty() { patience } else { Duration::ZERO };
+            let wait =
+                if batch.wishes.is_empty() { whole_millis(patience) } else { Duration::ZERO };
             let message = self.member.poll(wait);
             let changes = self.member.context().changes();
             if !changes.is_empty() {

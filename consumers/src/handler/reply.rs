@@ -2,21 +2,21 @@
 
 use rdkafka::{
     error::KafkaError,
-    producer::{BaseRecord, DefaultProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DefaultProducerContext},
 };
 use schemas::{Codec, OUTCOMES, Records};
 
 use super::batch::Reply;
-use crate::log::Kafka;
+use crate::log::{Kafka, Served};
 
 /// Sends outcomes and forgets them: one that is lost only makes its caller ask for the status.
-pub(super) struct Replier(ThreadedProducer<DefaultProducerContext>);
+pub(super) struct Replier(Served<DefaultProducerContext>);
 
 impl Replier {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub(super) fn new(kafka: &Kafka) -> Result<Self, KafkaError> {
-        Ok(Self(kafka.outcome_producer().create()?))
+        Ok(Self(Served::open(&kafka.outcome_producer(), DefaultProducerContext)?))
     }
 
     pub(super) fn tell(&self, codec: &Codec, replies: &[Reply]) {

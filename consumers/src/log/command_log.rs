@@ -1,8 +1,7 @@
 //! Commands on their way into the log.
 #![expect(
-    clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "the one place that queues and flushes, bounded by the callers that wait"
+    reason = "the one place that flushes, bounded by the callers that wait"
 )]
 
 use std::{
@@ -13,12 +12,15 @@ use std::{
 };
 
 use rdkafka::{
+    ClientContext, Message as _,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{FutureProducer, FutureRecord, Producer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
 
-use super::{client::Kafka, native, record::to_kafka};
+use tokio::sync::oneshot;
+
+use super::{client::Kafka, native, record::to_kafka, served::Served};
 use crate::faults;
 
 /// How often a producer that reaches nobody is shown the brokers, at most.
@@ -42,11 +44,18 @@ pub struct CommandLog {
     codec: Arc<Codec>,
 }
 
+type Producer = Served<Acknowledgements>;
+
+/// Tells whoever appends a record where it stands: its partition and offset.
+struct Acknowledgements;
+
+type Acknowledged = Result<(i32, i64), KafkaError>;
+
 /// A producer, and another one after an error that it does not survive.
 struct Renewed {
     kafka: Kafka,
     lane: Lane,
-    producer: Mutex<Arc<FutureProducer>>,
+    producer: Mutex<Arc<Producer>>,
     /// When it was shown the brokers.
     shown: Mutex<Option<Instant>>,
 }
@@ -92,23 +101,24 @@ impl CommandLog {
         let topic = CATALOG.lane(lane);
         let payload = message.body.encode(&self.codec)?;
         let key = message.origin.aggregate.to_string();
-        let record = FutureRecord::to(topic.name)
+        let (acknowledge, acknowledged) = oneshot::channel::<Acknowledged>();
+        let record = BaseRecord::with_opaque_to(topic.name, Box::new(acknowledge))
             .key(&key)
             .payload(&payload)
             .headers(to_kafka(&message.headers(&topic)));
         faults::point("api.before_produce");
         let renewed = self.producer(lane);
         let producer = renewed.current();
-        let delivery = producer.send_result(record).map_err(|(error, _)| {
+        producer.send(record).map_err(|(error, _)| {
             renewed.renew(&producer);
             refused(error)
         })?;
-        match delivery.await {
-            Ok(Ok(delivery)) => {
+        match acknowledged.await {
+            Ok(Ok((partition, offset))) => {
                 faults::point("api.after_produce");
-                Ok(Position { lane, partition: delivery.partition, offset: delivery.offset })
+                Ok(Position { lane, partition, offset })
             }
-            Ok(Err((error, _))) => {
+            Ok(Err(error)) => {
                 renewed.show_brokers();
                 Err(refused(error))
             }
@@ -137,24 +147,24 @@ impl CommandLog {
 
 impl Renewed {
     fn open(kafka: &Kafka, lane: Lane) -> Result<Self, KafkaError> {
-        let producer = Mutex::new(Arc::new(kafka.command_producer(lane).create()?));
+        let producer = Mutex::new(Arc::new(producer(kafka, lane)?));
         Ok(Self { kafka: kafka.clone(), lane, producer, shown: Mutex::default() })
     }
 
-    fn current(&self) -> Arc<FutureProducer> {
+    fn current(&self) -> Arc<Producer> {
         self.lock().clone()
     }
 
     /// Puts a new producer in the place of `failed`, if that will never send again: an idempotent
     /// one ends with an error that leaves its order in doubt. The first who finds out does it.
-    fn renew(&self, failed: &Arc<FutureProducer>) {
+    fn renew(&self, failed: &Arc<Producer>) {
         let Some((_, error)) = failed.client().fatal_error() else { return };
         let mut current = self.lock();
         if !Arc::ptr_eq(&current, failed) {
             return;
         }
         tracing::error!(error, "the producer of commands has failed for good: opening another");
-        match self.kafka.command_producer(self.lane).create() {
+        match producer(&self.kafka, self.lane) {
             Ok(producer) => *current = Arc::new(producer),
             Err(error) => tracing::error!(%error, "no other producer"),
         }
@@ -171,8 +181,27 @@ impl Renewed {
         thread::spawn(move || native::show_brokers(producer.client(), &bootstrap));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<FutureProducer>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<Producer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn producer(kafka: &Kafka, lane: Lane) -> Result<Producer, KafkaError> {
+    Producer::open(&kafka.command_producer(lane), Acknowledgements)
+}
+
+impl ClientContext for Acknowledgements {}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = Box<oneshot::Sender<Acknowledged>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, acknowledge: Self::DeliveryOpaque) {
+        let acknowledged = match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Nobody waits where the request has gone.
+        drop(acknowledge.send(acknowledged));
     }
 }
 

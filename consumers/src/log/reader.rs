@@ -59,6 +59,12 @@ pub enum Polled {
     Records(Vec<Logged>),
 }
 
+/// A wait as librdkafka knows it, no shorter: through what is no whole millisecond, rdkafka spins.
+pub(crate) fn whole_millis(wait: Duration) -> Duration {
+    let up = wait.saturating_add(Duration::from_nanos(999_999));
+    up - Duration::from_nanos(u64::from(up.subsec_nanos() % 1_000_000))
+}
+
 impl Reader {
     /// Joins `group` by the first of `topics`.
     ///
@@ -175,7 +181,7 @@ impl Reader {
         let (mut records, mut bytes) = (Vec::new(), 0);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = if records.is_empty() { left } else { Duration::ZERO };
+            let timeout = if records.is_empty() { whole_millis(left) } else { Duration::ZERO };
             let message = self.member.poll(timeout);
             // Records polled before a rebalance are dropped: the next owner starts from the
             // checkpoint, which does not cover them.

@@ -8,12 +8,12 @@ use std::{
 use rdkafka::{
     ClientContext, Message, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use schemas::Headers;
 use uuid::Uuid;
 
-use super::{client::Kafka, native::Membership, record::to_kafka};
+use super::{client::Kafka, native::Membership, record::to_kafka, served::Served};
 use crate::faults;
 
 mod alone;
@@ -60,7 +60,7 @@ pub struct TransactionWriter {
     sequence: usize,
 }
 
-type Producer = ThreadedProducer<Deliveries>;
+type Producer = Served<Deliveries>;
 
 impl TransactionWriter {
     /// A writer that connects when it is first used.
@@ -122,7 +122,7 @@ impl TransactionWriter {
 
 fn open(kafka: &Kafka) -> Result<Producer, KafkaError> {
     let id = format!("{}-{}", kafka.client_id, Uuid::now_v7());
-    let producer: Producer = kafka.transactional(&id).create_with_context(Deliveries::default())?;
+    let producer = Producer::open(&kafka.transactional(&id), Deliveries::default())?;
     producer.init_transactions(STEP)?;
     Ok(producer)
 }

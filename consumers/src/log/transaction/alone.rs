@@ -10,7 +10,7 @@ use super::{Deliveries, Kafka, Outgoing, Producer, send};
 /// # Errors
 /// When it is not acknowledged; it may have been written all the same.
 pub fn write_alone(kafka: &Kafka, record: &Outgoing) -> Result<i64, KafkaError> {
-    let producer: Producer = kafka.producer().create_with_context(Deliveries::default())?;
+    let producer = Producer::open(&kafka.producer(), Deliveries::default())?;
     let deliveries = producer.context();
     deliveries.expect(0, 1);
     send(&producer, 0, record)?;

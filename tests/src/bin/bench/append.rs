@@ -1,4 +1,5 @@
 //! Records that are written to the log beside the processes, as fast as it takes them.
+#![expect(clippy::disallowed_types, reason = "the simplest producer, and it is never idle")]
 
 use std::time::{Duration, Instant};
 

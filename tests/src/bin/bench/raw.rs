@@ -1,5 +1,6 @@
 //! The bare loop: the same HTTP server and payload; it produces, consumes, and answers. No rules, no
 //! transaction, no second topic.
+#![expect(clippy::disallowed_types, reason = "the simplest producer, and it is never idle")]
 
 use std::{
     collections::HashMap,
