@@ -58,20 +58,21 @@ impl Malls {
         if let Some(known) = self.known(mall) {
             return Ok(known);
         }
-        self.now(app, Tables::active(&app.db).await?, mall).await
+        let at = Instant::now();
+        self.now(app, (Tables::active(&app.db).await?, at), mall).await
     }
 
-    /// The mall as these tables have it now, kept for those who come next.
+    /// The mall as these tables have it now, kept for those who come next. It is as old as the tables,
+    /// which were the live ones at that instant or later: whoever waited has old ones.
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
     pub(crate) async fn now(
         &self,
         app: &App,
-        tables: Tables,
+        (tables, at): (Tables, Instant),
         mall: &MallId,
     ) -> Result<Arc<Known>, Error> {
-        let at = Instant::now();
         let known = Arc::new(Known::read(app, tables, mall).await?);
         Ok(self.keep(mall, at, known))
     }

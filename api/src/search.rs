@@ -1,6 +1,6 @@
 //! Products as a shopper finds them: by words, by category, and while typing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{Json, extract::State, response::IntoResponse};
 use domain::{BrandId, CategoryId, product::SaleState};
@@ -253,6 +253,7 @@ async fn shown(
     if wanted.0.is_none() {
         return Ok((app.malls.lately(app, &visitor.mall).await?, app.search.clone()));
     }
+    let asked = Instant::now();
     let tables = live_in(app, &["directory"], wanted).await?;
     let mut live = app.search.live().await?;
     let mut shown = reached(app, PROJECTION, live.unwrap_or_default(), wanted).await;
@@ -267,7 +268,7 @@ async fn shown(
     shown?;
     let live = live.unwrap_or_default();
     app.search.refresh(live).await?;
-    let known = app.malls.now(app, tables, &visitor.mall).await?;
+    let known = app.malls.now(app, (tables, asked), &visitor.mall).await?;
     Ok((known, app.search.in_version(live)))
 }
 
