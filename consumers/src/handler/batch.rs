@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context as _;
 use domain::{Aggregate as _, CommandId, Refusal as _, Timestamp, catalog};
 use schemas::{
-    CATALOG, Codec, CommandMessage, DEAD_LETTERS, Decision, DecisionMessage, EventMessage, Headers,
-    Origin, Outcome, Records, Verdict,
+    CATALOG, Codec, CommandMessage, Decision, DecisionMessage, EventMessage, Headers, Origin,
+    Outcome, Records, Verdict,
 };
 use uuid::Uuid;
 
 use super::{
+    dead_letter::{dead_letter, shortened},
     partition::{Decided, Entry, Partition, Stands},
     wish::{Content, Undecodable, Wish},
 };
@@ -372,31 +373,4 @@ fn outcome(origin: &Origin, partition: i32, decided: &Decided, body_hash: &str) 
 /// The origin of what follows from a command: the same, one step further in the trace.
 fn next_step(origin: &Origin, version: i64) -> Origin {
     Origin { trace: origin.trace.child(version.unsigned_abs() + 1), ..origin.clone() }
-}
-
-/// A rejection may quote its command. Quoted, some characters take six times their room, and a
-/// decision too large for the log would block its partition.
-fn shortened(mut detail: String) -> String {
-    const MOST: usize = 1000;
-    if detail.len() > MOST {
-        detail.truncate(detail.floor_char_boundary(MOST));
-        detail.push('…');
-    }
-    detail
-}
-
-/// The record as it came, with what is wrong and where it stood.
-fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
-    let topic = CATALOG.lane(wish.lane).name;
-    let position = format!("{topic}.{}.{}", wish.partition, wish.offset);
-    let mut headers = record.headers.clone();
-    headers.push(("dead-letter-reason".into(), shortened(record.why.clone()).into()));
-    headers.push(("dead-letter-position".into(), position.into()));
-    Outgoing {
-        topic: DEAD_LETTERS.name,
-        partition: wish.partition,
-        key: record.key.clone(),
-        payload: record.payload.clone(),
-        headers,
-    }
 }

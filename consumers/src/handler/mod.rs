@@ -6,6 +6,7 @@
 //! then takes the overlay as true and tells the outcomes.
 
 mod batch;
+mod dead_letter;
 mod held;
 mod lanes;
 mod load;

@@ -1,0 +1,33 @@
+//! What cannot be decoded, kept as it came.
+
+use schemas::{CATALOG, DEAD_LETTERS};
+
+use super::wish::{Undecodable, Wish};
+use crate::log::Outgoing;
+
+/// The record as it came, with what is wrong and where it stood.
+pub(super) fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
+    let topic = CATALOG.lane(wish.lane).name;
+    let position = format!("{topic}.{}.{}", wish.partition, wish.offset);
+    let mut headers = record.headers.clone();
+    headers.push(("dead-letter-reason".into(), shortened(record.why.clone()).into()));
+    headers.push(("dead-letter-position".into(), position.into()));
+    Outgoing {
+        topic: DEAD_LETTERS.name,
+        partition: wish.partition,
+        key: record.key.clone(),
+        payload: record.payload.clone(),
+        headers,
+    }
+}
+
+/// A rejection may quote its command. Quoted, some characters take six times their room, and a
+/// decision too large for the log would block its partition.
+pub(super) fn shortened(mut detail: String) -> String {
+    const MOST: usize = 1000;
+    if detail.len() > MOST {
+        detail.truncate(detail.floor_char_boundary(MOST));
+        detail.push('…');
+    }
+    detail
+}
