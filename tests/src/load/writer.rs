@@ -122,7 +122,10 @@ impl Writer {
             _ => (price, 200, None),
         };
         let (change, mut body) = match wish {
-            Wish::Revise => ("revise", json!({"name": format!("무선청소기 {price}")})),
+            // With its version, it is never the name that the product has.
+            Wish::Revise => {
+                ("revise", json!({"name": format!("무선청소기 {price}.{}", product.version)}))
+            }
             _ => ("reprice", samples::reprice(price)),
         };
         if matches!(wish, Wish::Refused) {
@@ -151,7 +154,7 @@ impl Writer {
         }
         // A price drawn twice in a row, or a product's only one, changes nothing.
         let is_event = status == 200 && answer.text("/verdict")? == "ACCEPTED";
-        let stays = matches!(wish, Wish::Unchanged) || price == product.price;
+        let stays = change == "reprice" && price == product.price;
         ensure!(status != 200 || is_event || stays, "{body}: {answer:?}");
         if is_event {
             product.version = answer.number("/version")?;
