@@ -117,7 +117,21 @@ pub const DROP: Usage = Usage {
 /// # Errors
 /// When a server refuses or does not answer, or the feeding ends by itself.
 pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    if index::is_meant(given) { index::start(config, given) } else { fill::start(config, given) }
+    if index::is_meant(given) {
+        refuse(given, &["follow", "partitions", "from-snapshot", "json"])?;
+        return index::start(config, given);
+    }
+    refuse(given, &[PRODUCTS.name, DIRECTORY.name])?;
+    fill::start(config, given)
+}
+
+/// That none of `flags` is given, which mean something elsewhere only.
+fn refuse(given: &Given, flags: &[&str]) -> anyhow::Result<()> {
+    let meant = given.value(PROJECTION.name).unwrap_or_default();
+    match flags.iter().find(|flag| given.has(flag)) {
+        Some(flag) => bail!("--{flag} means nothing for {meant}"),
+        None => Ok(()),
+    }
 }
 
 /// Compares a version with the active one, or another.
@@ -126,6 +140,7 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
 /// When one of them is not there, a server does not answer, or the two never stand at the same place.
 pub fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     if index::is_meant(given) {
+        refuse(given, &["sample", "malls"])?;
         return index::compare(config, given);
     }
     compare::compare(config, given)
