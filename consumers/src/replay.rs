@@ -81,7 +81,7 @@ pub const START: Usage = Usage {
         Flag {
             name: "json",
             value: None,
-            meaning: "Each second a line of JSON for each partition, and a last one.",
+            meaning: "Each second a line of JSON for each partition, or for the index, and a last one.",
         },
         PRODUCTS,
         DIRECTORY,
@@ -118,7 +118,7 @@ pub const DROP: Usage = Usage {
 /// When a server refuses or does not answer, or the feeding ends by itself.
 pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     if index::is_meant(given) {
-        refuse(given, &["follow", "partitions", "from-snapshot", "json"])?;
+        refuse(given, &["follow", "partitions", "from-snapshot"])?;
         return index::start(config, given);
     }
     refuse(given, &[PRODUCTS.name, DIRECTORY.name])?;

@@ -14,6 +14,7 @@ use projections::{
     version,
 };
 use schemas::CATALOG;
+use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Mutex, task::JoinSet};
 
 use super::{super::LATE, open};
@@ -32,8 +33,12 @@ const WRITERS: u32 = 4;
 /// A writer holds the lock of its piece, and reads beside it.
 pub(super) const CONNECTIONS: u32 = 2 * WRITERS + 2;
 const LOOK: Duration = Duration::from_millis(250);
-/// How long a writer pauses after a failure, and where others write what is left.
+/// How often machines are told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How long a writer pauses after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How often one that has nothing to write looks whether others have written what they began.
+const LOOK_AT_OTHERS: Duration = Duration::from_millis(50);
 /// Failures in a row after which it is given up.
 const PATIENCE: u32 = 20;
 
@@ -49,12 +54,14 @@ pub(in super::super) fn start(config: &Config, given: &Given) -> anyhow::Result<
         return Ok(true);
     };
     let (number, tables) = (known.version, source.tables());
-    writeln!(stdout(), "{PROJECTION}: filling version {number}")?;
+    let teller = Teller { version: number, machines: given.has("json") };
+    teller.say(&format!("filling version {number}"))?;
     let began = Instant::now();
     let pace = throttle.map(|throttle| Pace { throttle, next: Mutex::new(began) });
     let filling = Arc::new(Filling { db, search, version: number, tables, pace });
-    if !filling.fill(&runtime, &known, &shutdown)? {
-        writeln!(stdout(), "{PROJECTION}: stopped; started again it goes on where it was")?;
+    if !filling.fill(&runtime, &known, &teller, &shutdown)? {
+        teller.say("stopped; started again it goes on where it was")?;
+        teller.tell(json!({ "result": "stopped" }))?;
         return Ok(false);
     }
     runtime.block_on(async {
@@ -65,11 +72,37 @@ pub(in super::super) fn start(config: &Config, given: &Given) -> anyhow::Result<
     runtime.block_on(search::complete(&filling.db, number))?;
     let written = runtime.block_on(filling.known())?.written - known.written;
     let (seconds, rate) = (began.elapsed().as_secs_f64(), rate(written, began));
-    writeln!(
-        stdout(),
-        "{PROJECTION}: version {number} is full: {written} documents in {seconds:.1} s, {rate}"
-    )?;
-    filling.until_level(&runtime, &log, &shutdown)
+    teller.say(&format!(
+        "version {number} is full: {written} documents in {seconds:.1} s, {rate}/s"
+    ))?;
+    let result = filling.until_level(&runtime, &log, &teller, &shutdown)?;
+    teller.tell(json!({ "result": result, "written": written, "seconds": seconds }))?;
+    // It is full in any case.
+    Ok(true)
+}
+
+/// Tells people in words, or machines in JSON.
+struct Teller {
+    version: i32,
+    machines: bool,
+}
+
+impl Teller {
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        if !self.machines {
+            writeln!(stdout(), "{PROJECTION}: {text}")?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, mut told: Value) -> anyhow::Result<()> {
+        if self.machines {
+            told["projection"] = PROJECTION.into();
+            told["version"] = self.version.into();
+            writeln!(stdout(), "{told}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The version to fill, and what it is made of; none where it is full. One that was begun goes on,
@@ -102,10 +135,9 @@ async fn begin(
     let known = begun.context("the version that was begun is gone")?;
     let number = known.version;
     if known.ready {
-        writeln!(
-            stdout(),
-            "{PROJECTION}: version {number} is full; for yet another one drop it first"
-        )?;
+        let teller = Teller { version: number, machines: given.has("json") };
+        teller.say(&format!("version {number} is full; for yet another one drop it first"))?;
+        teller.tell(json!({ "result": "full" }))?;
         return Ok(None);
     }
     let source = search.source(number).await?;
@@ -169,11 +201,12 @@ impl Filling {
         self: &Arc<Self>,
         runtime: &Runtime,
         known: &IndexVersion,
+        teller: &Teller,
         shutdown: &Shutdown,
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let left = known.products.saturating_sub(known.written);
-        let mut progress = Progress::begin(left)?;
+        let (mut progress, mut told) = (Progress::begin(left)?, began);
         let filled = runtime.block_on(async {
             let mut writers = JoinSet::new();
             for _ in 0..WRITERS {
@@ -188,8 +221,15 @@ impl Filling {
                 ended.transpose()?.transpose()?;
                 let written = self.known().await?.written;
                 let new = written - known.written;
-                progress.pass(written - seen, || format!("{new} documents, {}", rate(new, began)));
+                let rate = rate(new, began);
+                progress.pass(written - seen, || format!("{new} documents, {rate}/s"));
                 seen = written;
+                if told.elapsed() >= TELL_EVERY {
+                    told = Instant::now();
+                    let of_about = known.products.max(written);
+                    teller
+                        .tell(json!({ "written": written, "of_about": of_about, "rate": rate }))?;
+                }
             }
             anyhow::Ok(!shutdown.requested())
         });
@@ -210,7 +250,7 @@ impl Filling {
         while !shutdown.requested() {
             match self.piece(shutdown).await {
                 Ok(Some(true)) => failures = 0,
-                Ok(Some(false)) => tokio::time::sleep(AGAIN).await,
+                Ok(Some(false)) => tokio::time::sleep(LOOK_AT_OTHERS).await,
                 Ok(None) => break,
                 Err(error) => {
                     let is_over = matches!(error.downcast_ref(), Some(Error::NotFilling(_)));
@@ -252,27 +292,29 @@ impl Filling {
         Ok(Some(true))
     }
 
-    /// Waits until those who follow the log for it have read what was appended meanwhile; true, since
-    /// it is full in any case.
+    /// Waits until those who follow the log for it have read what was appended meanwhile; whether they
+    /// have.
     fn until_level(
         &self,
         runtime: &Runtime,
         log: &Log,
+        teller: &Teller,
         shutdown: &Shutdown,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<&'static str> {
         loop {
             let reader = standing::index(&self.db, self.version);
             let standing = log.standing(&runtime.block_on(reader)?)?;
             let number = self.version;
             if standing.seconds() <= LATE {
-                writeln!(stdout(), "{PROJECTION}: version {number} is level with the log")?;
+                teller.say(&format!("version {number} is level with the log"))?;
+                return Ok("level");
             } else if standing.owners.is_empty() {
-                writeln!(stdout(), "{PROJECTION}: no indexer follows the log for {number}")?;
-            } else if !shutdown.requested() {
-                shutdown.sleep(LOOK);
-                continue;
+                teller.say(&format!("no indexer follows the log for {number}"))?;
+                return Ok("not_followed");
+            } else if shutdown.requested() {
+                return Ok("full");
             }
-            return Ok(true);
+            shutdown.sleep(LOOK);
         }
     }
 }
@@ -287,7 +329,8 @@ impl Pace {
     }
 }
 
-fn rate(documents: u64, began: Instant) -> String {
+/// Documents in a second.
+fn rate(documents: u64, began: Instant) -> u64 {
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-    format!("{}/s", documents.saturating_mul(1000) / millis)
+    documents.saturating_mul(1000) / millis
 }
