@@ -46,8 +46,11 @@ pub(crate) struct Known {
     /// Its partners that may not sell for the moment.
     pub suspended: Vec<PartnerId>,
     /// The brands that were looked up since; none where there is no such brand.
-    brands: Mutex<HashMap<Uuid, Option<EntryRow>>>,
+    brands: Mutex<HashMap<Uuid, Option<Arc<EntryRow>>>>,
 }
+
+/// Brands by id.
+pub(crate) type Brands = HashMap<Uuid, Arc<EntryRow>>;
 
 impl Malls {
     /// The mall as it was a moment ago.
@@ -123,11 +126,7 @@ impl Known {
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
-    pub(crate) async fn brands(
-        &self,
-        app: &App,
-        ids: BTreeSet<Uuid>,
-    ) -> Result<HashMap<Uuid, EntryRow>, Error> {
+    pub(crate) async fn brands(&self, app: &App, ids: BTreeSet<Uuid>) -> Result<Brands, Error> {
         let unknown: Vec<Uuid> = {
             let known = self.looked_up();
             ids.iter().copied().filter(|id| !known.contains_key(id)).collect()
@@ -135,14 +134,14 @@ impl Known {
         if !unknown.is_empty() {
             let (db, kind) = (&app.db, EntryKind::Brand);
             let mut found = directory::by_ids(db, &self.tables, &self.mall, kind, &unknown).await?;
-            let found = unknown.into_iter().map(|id| (id, found.remove(&id)));
+            let found = unknown.into_iter().map(|id| (id, found.remove(&id).map(Arc::new)));
             self.looked_up().extend(found);
         }
         let known = self.looked_up();
         Ok(ids.into_iter().filter_map(|id| Some((id, known.get(&id)?.clone()?))).collect())
     }
 
-    fn looked_up(&self) -> MutexGuard<'_, HashMap<Uuid, Option<EntryRow>>> {
+    fn looked_up(&self) -> MutexGuard<'_, HashMap<Uuid, Option<Arc<EntryRow>>>> {
         self.brands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

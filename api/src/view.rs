@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::{Role, Visitor},
-    malls::Known,
+    malls::{Brands, Known},
     trees::Pair,
 };
 
@@ -110,12 +110,7 @@ impl Visitor {
 
     /// What was found, with the present names of what was counted, and only what is for the
     /// visitor's eyes.
-    pub(crate) fn found(
-        &self,
-        brands: &HashMap<Uuid, EntryRow>,
-        tree: &Tree,
-        page: &mut SearchPage,
-    ) {
+    pub(crate) fn found(&self, brands: &Brands, tree: &Tree, page: &mut SearchPage) {
         let is_buyer = self.is_buyer();
         if is_buyer {
             let is_shown = |id| brands.contains_key(&id) || tree.get(CategoryId(id)).is_some();
@@ -123,7 +118,7 @@ impl Visitor {
             page.hits = hits.map(|hit| hit.for_buyers(is_shown)).collect();
         }
         if let Some(facets) = &mut page.facets {
-            name(facets.brands.as_mut(), |id| brands.get(&id), is_buyer);
+            name(facets.brands.as_mut(), |id| brands.get(&id).map(Arc::as_ref), is_buyer);
             name(facets.categories.as_mut(), |id| tree.get(CategoryId(id)), is_buyer);
         }
     }
@@ -145,12 +140,13 @@ impl Visitor {
             return Ok(HashMap::new());
         }
         let brands = directory::by_ids(&app.db, tables, &self.mall, EntryKind::Brand, &ids).await?;
-        Ok(self.entries(brands))
+        Ok(brands.into_iter().filter_map(|(id, entry)| Some((id, self.entry(entry)?))).collect())
     }
 
-    /// What the visitor may see of entries of the directory.
-    pub(crate) fn entries(&self, all: HashMap<Uuid, EntryRow>) -> HashMap<Uuid, EntryRow> {
-        all.into_iter().filter_map(|(id, entry)| Some((id, self.entry(entry)?))).collect()
+    /// Those of the brands that the visitor may know of.
+    pub(crate) fn shown(&self, mut brands: Brands) -> Brands {
+        brands.retain(|_, entry| !self.is_buyer() || entry.is_for_buyers());
+        brands
     }
 }
 

@@ -72,7 +72,12 @@ impl EntryRow {
 
     /// What a buyer may see of it: nothing where it is out of use, and no number of the merchant's.
     pub fn for_buyers(self) -> Option<Self> {
-        (self.state == EntryState::Active).then_some(Self { external_id: None, ..self })
+        self.is_for_buyers().then_some(Self { external_id: None, ..self })
+    }
+
+    /// Whether a buyer may see any of it.
+    pub fn is_for_buyers(&self) -> bool {
+        self.state == EntryState::Active
     }
 }
 

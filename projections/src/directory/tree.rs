@@ -42,8 +42,8 @@ impl Tree {
     pub fn for_buyers(&self) -> Self {
         let mut shown = BTreeSet::new();
         for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.parent_id.is_none()) {
-            if entry.clone().for_buyers().is_some() {
-                shown.extend(self.reached(*id, |entry| entry.clone().for_buyers().is_some()));
+            if entry.is_for_buyers() {
+                shown.extend(self.reached(*id, EntryRow::is_for_buyers));
             }
         }
         let entries = self.entries.iter().filter(|(id, _)| shown.contains(id));
