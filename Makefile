@@ -25,7 +25,7 @@ help: ; @printf '%s\n' \
 	'make build    every crate and test' \
 	'make fmt      format' \
 	'make lint     clippy, warnings are errors' \
-	'make ci       what .ci/run runs: format, dependencies, tests, lints' \
+	'make ci       what .ci/run runs: format, dependencies, tests, the small benchmark, lints' \
 	'make avro     rewrite the committed schemas after a change of the types' \
 	'make openapi  rewrite the committed description of the API' \
 	'make errors   rewrite the committed list of error codes' \
@@ -51,8 +51,7 @@ bench:
 	@$(TARGET)/release/bench $(CASES)
 	@$(TARGET)/release/bench page
 
-bench-small:
-	@cargo build --workspace --bins
+bench-small: build
 	@$(TARGET)/debug/bench small
 
 performance:
@@ -97,6 +96,7 @@ deny: .venv/installed
 ci: deny
 	@cargo fmt --all --check
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory bench-small
 	@$(MAKE) --no-print-directory lint
 
 avro:
