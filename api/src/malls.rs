@@ -23,6 +23,9 @@ const KEPT: Duration = Duration::from_millis(250);
 /// [`projections::version::GRACE`], since its tables must still be there.
 const OLDEST: Duration = Duration::from_secs(1);
 
+/// So many brands are read anew together; more are forgotten.
+const MOST_BRANDS: usize = 500;
+
 /// The malls that were asked for. As many as have keys: nobody else asks.
 #[derive(Default)]
 pub(crate) struct Malls(Mutex<HashMap<MallId, Slot>>);
@@ -76,8 +79,17 @@ impl Malls {
         (tables, at): (Tables, Instant),
         mall: &MallId,
     ) -> Result<Arc<Known>, Error> {
-        let known = Arc::new(Known::read(app, tables, mall).await?);
-        Ok(self.keep(mall, at, known))
+        let known = Known::read(app, tables, mall).await?;
+        // Most will be asked for again, by all who search at the moment.
+        known.brands(app, self.asked_for(mall)).await?;
+        Ok(self.keep(mall, at, Arc::new(known)))
+    }
+
+    /// The brands that searches of the mall asked for, where they are not too many.
+    fn asked_for(&self, mall: &MallId) -> BTreeSet<Uuid> {
+        let known = self.lock().get(mall).map(|slot| slot.known.clone());
+        let asked = known.map(|known| known.looked_up().keys().copied().collect());
+        asked.filter(|asked: &BTreeSet<_>| asked.len() <= MOST_BRANDS).unwrap_or_default()
     }
 
     /// What is known and not too old; none to the one who is to read it anew.
