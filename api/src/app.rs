@@ -17,8 +17,9 @@ use schemas::{CATALOG, Codec, OUTCOMES};
 use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{
-    admission::Admission, auth::Keys, body::Shapes, bulk, docs, edge, freshness::Lags,
-    malls::Malls, openapi, quota::Quotas, reads::Reads, trees::Trees, waiters::Waiters,
+    admission::Admission, auth::Keys, body::Shapes, bulk, checkpoints::Checkpoints, docs, edge,
+    freshness::Lags, malls::Malls, openapi, quota::Quotas, reads::Reads, trees::Trees,
+    waiters::Waiters,
 };
 
 /// How long requests under way may take to finish once the process was asked to stop.
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub search: Search,
     pub trees: Trees,
     pub malls: Malls,
+    pub checkpoints: Checkpoints,
     pub log: CommandLog,
     pub waiters: Waiters,
     pub admission: Admission,
@@ -136,6 +138,7 @@ async fn open(
         search: Search::new(&config.opensearch)?,
         trees: Trees::default(),
         malls: Malls::default(),
+        checkpoints: Checkpoints::default(),
         log: CommandLog::open(kafka, codec)?,
         outcomes,
         waiters,

@@ -9,7 +9,7 @@ use axum::{
 use consumers::log::Position;
 use domain::{CommandId, ProductId};
 use projections::{
-    Tables, checkpoint,
+    Tables,
     command_status::{self, CommandStatusRow},
 };
 use schemas::{CATALOG, Lane};
@@ -119,10 +119,9 @@ async fn is_concluded(app: &App, tables: &Tables, at: Position) -> Result<bool, 
         let topics = [CATALOG.events.name, CATALOG.decisions.name];
         app.ends.look_again(&topics.map(|topic| (topic, partition))).await;
         let ends = topics.map(|topic| app.ends.end(topic, partition));
-        let version = tables.version(COMMAND_STATUS);
+        let version = (COMMAND_STATUS, tables.version(COMMAND_STATUS));
         loop {
-            let read = checkpoint::read(&app.db, COMMAND_STATUS, version, partition).await?;
-            let read = read.unwrap_or_default();
+            let read = app.checkpoints.of(&app.db, version, partition).await?;
             // The marker of the last transaction is no record.
             let is_passed = |(topic, end): (&str, Option<i64>)| {
                 end.is_some_and(|end| end - read.next(topic) <= 1)

@@ -13,7 +13,7 @@ use domain::{
     product::{self, RegisterProduct},
 };
 use projections::{
-    Tables, checkpoint,
+    Tables,
     directory::{self, EntryKind, EntryRow, EntryState, key_of},
     products,
 };
@@ -23,13 +23,12 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
+    freshness::ASK,
     problem::{ApiError, Fault},
 };
 
 /// What was registered a moment ago may not be in the read model yet.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How often a waiting command looks again.
-const AGAIN: Duration = Duration::from_millis(10);
 
 /// What a command refers to.
 #[derive(Default)]
@@ -184,20 +183,19 @@ async fn certain(
 /// Waits until a read model shows everything of these topics up to their present ends.
 async fn caught_up(
     app: &App,
-    (projection, version): (&str, i32),
+    version: (&'static str, i32),
     topics: &[Topic],
     partition: i32,
 ) -> Result<(), projections::Error> {
     let end = |topic: &Topic| app.ends.end(topic.name, partition).unwrap_or(i64::MAX);
     let ends: Vec<(&str, i64)> = topics.iter().map(|topic| (topic.name, end(topic))).collect();
     loop {
-        let stored = checkpoint::read(&app.db, projection, version, partition).await?;
-        let stored = stored.unwrap_or_default();
+        let stored = app.checkpoints.of(&app.db, version, partition).await?;
         // The marker of the last transaction is nothing to apply.
         if ends.iter().all(|(topic, end)| stored.next(topic) + 1 >= *end) {
             return Ok(());
         }
-        sleep(AGAIN).await;
+        sleep(ASK).await;
     }
 }
 

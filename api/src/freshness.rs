@@ -28,7 +28,7 @@ pub(crate) const PROJECTION_LAG: HeaderName = HeaderName::from_static("projectio
 
 /// How often the lag is looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often a waiting read asks for the checkpoint.
+/// How often whoever waits for a read model looks at its checkpoint.
 pub(crate) const ASK: Duration = Duration::from_millis(10);
 
 /// The position of a write in the log: `catalog.events.<partition>.<offset>`.
@@ -88,14 +88,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
 }
 
 /// The live tables, once they show the write that the request wants to see.
-pub(crate) async fn live(app: &App, projection: &str, wanted: Wanted) -> Result<Tables, ApiError> {
+pub(crate) async fn live(
+    app: &App,
+    projection: &'static str,
+    wanted: Wanted,
+) -> Result<Tables, ApiError> {
     live_in(app, &[projection], wanted).await
 }
 
 /// The live tables, once each of `projections` shows the write that the request wants to see.
 pub(crate) async fn live_in(
     app: &App,
-    projections: &[&str],
+    projections: &[&'static str],
     wanted: Wanted,
 ) -> Result<Tables, ApiError> {
     let tables = Tables::active(&app.db).await?;
@@ -108,7 +112,7 @@ pub(crate) async fn live_in(
 /// Waits, bounded, until a version of a projection shows the write of `token`.
 pub(crate) async fn reached(
     app: &App,
-    projection: &str,
+    projection: &'static str,
     version: i32,
     Wanted(token): Wanted,
 ) -> Result<(), ApiError> {
@@ -116,8 +120,8 @@ pub(crate) async fn reached(
     let asked = std::time::Instant::now();
     let deadline = tokio::time::Instant::now() + app.read_wait;
     loop {
-        let checkpoint = checkpoint::read(&app.db, projection, version, token.partition).await?;
-        let next = checkpoint.map_or(0, |checkpoint| checkpoint.next(CATALOG.events.name));
+        let applied = app.checkpoints.of(&app.db, (projection, version), token.partition).await?;
+        let next = applied.next(CATALOG.events.name);
         if next > token.offset && !follows_still(app, projection, version, token).await? {
             return Ok(());
         }

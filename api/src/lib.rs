@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod body;
 mod bulk;
+mod checkpoints;
 mod commands;
 mod courtesy;
 mod directory;
