@@ -62,7 +62,8 @@ pub const START: Usage = Usage {
             read this one. Started again it goes on where it was; several share the partitions. For \
             yet another version, drop this one first.\n\n\
             A version of the search index is filled from the rows of products and directory. Indexers \
-            follow the log for it from the beginning, so it is level soon after it is full.",
+            follow the log for it from the beginning, so it is level soon after it is full. It takes \
+            neither --follow nor --partitions nor --from-snapshot.",
     settings: &["mysql_connections", "search_shards", "search_replicas"],
     flags: &[
         PROJECTION,
@@ -121,6 +122,7 @@ pub fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
         refuse(given, &["follow", "partitions", "from-snapshot"])?;
         return index::start(config, given);
     }
+    projection(given)?;
     refuse(given, &[PRODUCTS.name, DIRECTORY.name])?;
     fill::start(config, given)
 }

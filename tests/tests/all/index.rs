@@ -62,11 +62,16 @@ pub(crate) async fn an_index_is_filled_swapped_and_dropped(world: &mut World) ->
     ensure!(ended && printed.contains(&format!("version {next} is full")), "{printed}");
     ensure!(filled(&printed) == Some(next), "{printed}");
     let (ended, printed) = replay(world, "start search --json").await?;
-    let full = json!({"projection": "search", "version": next, "result": "full"});
+    let full = json!({"projection": "search", "version": next, "result": "already_full"});
     let mut told = printed.lines().map(serde_json::from_str::<serde_json::Value>);
     ensure!(ended && told.any(|line| line.is_ok_and(|line| line == full)), "{printed}");
-    let (ended, refused) = replay(world, "start search --follow").await?;
-    ensure!(!ended && refused.contains("--follow means nothing for search"), "{refused}");
+    for (flag, why) in [
+        ("--follow", "--follow means nothing for search"),
+        ("--products 7", "is made of products 1: drop it first"),
+    ] {
+        let (ended, refused) = replay(world, &format!("start search {flag}")).await?;
+        ensure!(!ended && refused.contains(why), "{refused}");
+    }
     ensure!(count(&client, &many, &named_anew, Some(&token)).await? == 600);
     let (_, printed) = replay(world, "status").await?;
     let row = |version: i32, state: &str| {

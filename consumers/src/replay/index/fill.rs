@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How long a writer pauses after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
-/// How often one that has nothing to write looks whether others have written what they began.
+/// When one that has nothing to write first looks whether others have written what they began.
 const LOOK_AT_OTHERS: Duration = Duration::from_millis(50);
 /// Failures in a row after which it is given up.
 const PATIENCE: u32 = 20;
@@ -70,11 +70,12 @@ pub(in super::super) fn start(config: &Config, given: &Given) -> anyhow::Result<
         anyhow::Ok(filling.search.open(number, layout).await?)
     })?;
     runtime.block_on(search::complete(&filling.db, number))?;
-    let written = runtime.block_on(filling.known())?.written - known.written;
-    let (seconds, rate) = (began.elapsed().as_secs_f64(), rate(written, began));
-    teller.say(&format!(
-        "version {number} is full: {written} documents in {seconds:.1} s, {rate}/s"
-    ))?;
+    let written = runtime.block_on(filling.known())?.written;
+    let (new, seconds) = (written - known.written, began.elapsed().as_secs_f64());
+    let rate = rate(new, began);
+    teller
+        .say(&format!("version {number} is full: {new} documents in {seconds:.1} s, {rate}/s"))?;
+    teller.tell(json!({ "written": written, "of_about": written, "rate": rate, "full": true }))?;
     let result = filling.until_level(&runtime, &log, &teller, &shutdown)?;
     teller.tell(json!({ "result": result, "written": written, "seconds": seconds }))?;
     // It is full in any case.
@@ -134,14 +135,18 @@ async fn begin(
     }
     let known = begun.context("the version that was begun is gone")?;
     let number = known.version;
+    let source = search.source(number).await?;
+    let source = source.with_context(|| format!("the index of {PROJECTION} {number} is gone"))?;
+    for (name, is) in [("products", source.products), ("directory", source.directory)] {
+        let asked = asked(given, name)?.unwrap_or(is);
+        ensure!(asked == is, "{PROJECTION} {number} is made of {name} {is}: drop it first");
+    }
     if known.ready {
         let teller = Teller { version: number, machines: given.has("json") };
         teller.say(&format!("version {number} is full; for yet another one drop it first"))?;
-        teller.tell(json!({ "result": "full" }))?;
+        teller.tell(json!({ "result": "already_full" }))?;
         return Ok(None);
     }
-    let source = search.source(number).await?;
-    let source = source.with_context(|| format!("the index of {PROJECTION} {number} is gone"))?;
     Ok(Some((known, source)))
 }
 
@@ -163,15 +168,17 @@ async fn layout(config: &Config, search: &Search, live: Option<i32>) -> anyhow::
 async fn made_of(given: &Given, known: &[Version], db: &Pool) -> anyhow::Result<(i32, i32)> {
     let tables = Tables::active(db).await?;
     let of = |name: &str| -> anyhow::Result<i32> {
-        let asked = given.value(name).map(str::parse).transpose();
-        let version = asked.with_context(|| format!("--{name} N"))?;
-        let version = version.unwrap_or_else(|| tables.version(name));
+        let version = asked(given, name)?.unwrap_or_else(|| tables.version(name));
         let mut of_it = known.iter().filter(|known| known.projection == name);
         let is_level = of_it.any(|known| known.version == version && known.ours && known.ready);
         ensure!(is_level, Error::NotReady(format!("{name} {version}")));
         Ok(version)
     };
     Ok((of("products")?, of("directory")?))
+}
+
+fn asked(given: &Given, name: &str) -> anyhow::Result<Option<i32>> {
+    given.value(name).map(str::parse).transpose().with_context(|| format!("--{name} N"))
 }
 
 /// How many pieces there are still to be written, about.
@@ -246,11 +253,14 @@ impl Filling {
     /// Writes one piece after another. A failure is tried again: what was not noted as done is
     /// written once more, and documents may be.
     async fn write(&self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let mut failures = 0;
+        let (mut failures, mut look) = (0, LOOK_AT_OTHERS);
         while !shutdown.requested() {
             match self.piece(shutdown).await {
-                Ok(Some(true)) => failures = 0,
-                Ok(Some(false)) => tokio::time::sleep(LOOK_AT_OTHERS).await,
+                Ok(Some(true)) => (failures, look) = (0, LOOK_AT_OTHERS),
+                Ok(Some(false)) => {
+                    tokio::time::sleep(look).await;
+                    look = (look * 2).min(AGAIN);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     let is_over = matches!(error.downcast_ref(), Some(Error::NotFilling(_)));
@@ -301,18 +311,23 @@ impl Filling {
         teller: &Teller,
         shutdown: &Shutdown,
     ) -> anyhow::Result<&'static str> {
+        let (number, mut told) = (self.version, Instant::now());
         loop {
-            let reader = standing::index(&self.db, self.version);
+            let reader = standing::index(&self.db, number);
             let standing = log.standing(&runtime.block_on(reader)?)?;
-            let number = self.version;
-            if standing.seconds() <= LATE {
+            let behind = standing.seconds();
+            if behind <= LATE {
                 teller.say(&format!("version {number} is level with the log"))?;
                 return Ok("level");
             } else if standing.owners.is_empty() {
                 teller.say(&format!("no indexer follows the log for {number}"))?;
                 return Ok("not_followed");
             } else if shutdown.requested() {
-                return Ok("full");
+                return Ok("stopped");
+            }
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                teller.tell(json!({ "full": true, "lag_seconds": behind }))?;
             }
             shutdown.sleep(LOOK);
         }
