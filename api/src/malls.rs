@@ -88,7 +88,10 @@ impl Malls {
     /// The brands that searches of the mall asked for, where they are not too many.
     fn asked_for(&self, mall: &MallId) -> BTreeSet<Uuid> {
         let known = self.lock().get(mall).map(|slot| slot.known.clone());
-        let asked = known.map(|known| known.looked_up().keys().copied().collect());
+        let asked = known.map(|known| {
+            let known = known.looked_up();
+            known.iter().filter_map(|(id, brand)| brand.as_ref().map(|_| *id)).collect()
+        });
         asked.filter(|asked: &BTreeSet<_>| asked.len() <= MOST_BRANDS).unwrap_or_default()
     }
 
@@ -107,8 +110,10 @@ impl Malls {
     /// Keeps what was read, unless what is kept was read later.
     fn keep(&self, mall: &MallId, at: Instant, known: Arc<Known>) -> Arc<Known> {
         let mut all = self.lock();
-        if all.get(mall).is_none_or(|slot| slot.at < at) {
-            all.insert(mall.clone(), Slot { known: known.clone(), at, renewed: at });
+        let before = all.get(mall).map(|slot| (slot.at, slot.renewed));
+        if before.is_none_or(|(was, _)| was < at) {
+            let renewed = before.map_or(at, |(_, renewed)| renewed.max(at));
+            all.insert(mall.clone(), Slot { known: known.clone(), at, renewed });
         }
         known
     }
