@@ -7,7 +7,7 @@ use std::{
 };
 
 use projections::{Checkpoint, Error, Pool, checkpoint};
-use tokio::sync;
+use tokio::{sync, time::timeout};
 
 use crate::freshness::ASK;
 
@@ -24,7 +24,8 @@ type Version = (&'static str, i32);
 type Seen = sync::Mutex<Option<(Instant, BTreeMap<i32, Checkpoint>)>>;
 
 impl Checkpoints {
-    /// What a version has applied in a partition.
+    /// What a version has applied in a partition; nothing where whoever asks has no answer for long,
+    /// so that each waits as long as he means to.
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
@@ -35,7 +36,9 @@ impl Checkpoints {
         partition: i32,
     ) -> Result<Checkpoint, Error> {
         let seen = self.seen(version);
-        let mut seen = seen.lock().await;
+        let Ok(mut seen) = timeout(ASK, seen.lock()).await else {
+            return Ok(Checkpoint::default());
+        };
         if seen.as_ref().is_none_or(|(at, _)| at.elapsed() >= ASK) {
             let at = Instant::now();
             *seen = Some((at, checkpoint::read_all(db, version.0, version.1).await?));
