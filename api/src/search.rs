@@ -292,7 +292,7 @@ async fn find(
     }
     if let Some(brands) = question.brands.as_mut().filter(|_| visitor.is_buyer()) {
         let asked = brands.iter().map(|brand| brand.0).collect();
-        let shown = visitor.shown(known.brands(app, asked).await?);
+        let shown = visitor.may_know(known.brands(app, asked).await?);
         brands.retain(|brand| shown.contains_key(&brand.0));
     }
     if question.text.is_some() {
@@ -301,6 +301,6 @@ async fn find(
     }
     let mut page = search.query(&question).await?;
     let brands = known.brands(app, visitor.brands_in(&page)).await?;
-    visitor.found(&visitor.shown(brands), &tree, &mut page);
+    visitor.found(&visitor.may_know(brands), &tree, &mut page);
     Ok(page)
 }

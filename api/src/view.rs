@@ -144,7 +144,7 @@ impl Visitor {
     }
 
     /// Those of the brands that the visitor may know of.
-    pub(crate) fn shown(&self, mut brands: Brands) -> Brands {
+    pub(crate) fn may_know(&self, mut brands: Brands) -> Brands {
         brands.retain(|_, entry| !self.is_buyer() || entry.is_for_buyers());
         brands
     }

@@ -12,7 +12,7 @@ use schemas::{
 use uuid::Uuid;
 
 use super::{
-    dead_letter::{dead_letter, shortened},
+    dead_letter::dead_letter,
     partition::{Decided, Entry, Partition, Stands},
     wish::{Content, Undecodable, Wish},
 };
@@ -373,4 +373,15 @@ fn outcome(origin: &Origin, partition: i32, decided: &Decided, body_hash: &str) 
 /// The origin of what follows from a command: the same, one step further in the trace.
 fn next_step(origin: &Origin, version: i64) -> Origin {
     Origin { trace: origin.trace.child(version.unsigned_abs() + 1), ..origin.clone() }
+}
+
+/// A rejection may quote its command. Quoted, some characters take six times their room, and a
+/// decision too large for the log would block its partition.
+pub(super) fn shortened(mut detail: String) -> String {
+    const MOST: usize = 1000;
+    if detail.len() > MOST {
+        detail.truncate(detail.floor_char_boundary(MOST));
+        detail.push('…');
+    }
+    detail
 }

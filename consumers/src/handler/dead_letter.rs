@@ -2,7 +2,10 @@
 
 use schemas::{CATALOG, DEAD_LETTERS};
 
-use super::wish::{Undecodable, Wish};
+use super::{
+    batch::shortened,
+    wish::{Undecodable, Wish},
+};
 use crate::log::Outgoing;
 
 /// The record as it came, with what is wrong and where it stood.
@@ -19,15 +22,4 @@ pub(super) fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
         payload: record.payload.clone(),
         headers,
     }
-}
-
-/// A rejection may quote its command. Quoted, some characters take six times their room, and a
-/// decision too large for the log would block its partition.
-pub(super) fn shortened(mut detail: String) -> String {
-    const MOST: usize = 1000;
-    if detail.len() > MOST {
-        detail.truncate(detail.floor_char_boundary(MOST));
-        detail.push('…');
-    }
-    detail
 }

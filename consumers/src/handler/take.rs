@@ -24,10 +24,11 @@ const READ: [Topic; 2] = [CATALOG.events, CATALOG.decisions];
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
 /// The order is the proof. First the group's offsets of both lanes, once stable: a predecessor's
-/// late commit is in them, and after it none can succeed, because this generation fences it. Then
-/// the ends of the log, which therefore hold every event it committed. Then the checkpoints: what
-/// they cover is in MySQL, and the rest up to the ends is read here. Any other order leaves a gap
-/// between two of them into which a commit can fall unseen.
+/// late commit is in them, and after it none can succeed: this generation fences it, and one of our
+/// own whose outcome was unknown has ended, or its offsets would not be stable. Then the ends of the
+/// log, which therefore hold every event that was committed. Then the checkpoints: what they cover is
+/// in MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of them
+/// into which a commit can fall unseen.
 ///
 /// What cannot be taken by itself, or not within `patience`, is left for another time, and does not
 /// hold up the rest.

@@ -17,7 +17,6 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use schemas::{CATALOG, Codec, CodecError, CommandMessage, Lane, Records};
-
 use tokio::sync::oneshot;
 
 use super::{client::Kafka, native, record::to_kafka, served::Served};

@@ -22,7 +22,8 @@ use rdkafka::{
 /// hundredth of a core for each producer.
 const SLEEP: Duration = Duration::from_secs(1);
 
-/// A producer. Dropped, it ends within a second, and what it has not sent by then is not sent.
+/// A producer. Dropped, it ends a second or two later, or with the process; what it has not sent by then
+/// is not sent.
 pub struct Served<C: ProducerContext + 'static> {
     producer: Arc<BaseProducer<C>>,
     is_dropped: Arc<AtomicBool>,

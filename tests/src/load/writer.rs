@@ -152,7 +152,7 @@ impl Writer {
             let refused = shared.insist(|| post(&other)).await?;
             expect(&refused, &other, 422, Some("KEY_REUSED"))?;
         }
-        // A price drawn twice in a row, or a product's only one, changes nothing.
+        // The price that the product has changes nothing.
         let is_event = status == 200 && answer.text("/verdict")? == "ACCEPTED";
         let stays = change == "reprice" && price == product.price;
         ensure!(status != 200 || is_event || stays, "{body}: {answer:?}");
