@@ -46,6 +46,8 @@ struct Scene<'a> {
     fleet: &'a mut Fleet,
     load: &'a mut Load,
     chance: Rng,
+    /// One more in each run of a fault, for what takes turns.
+    turn: u64,
 }
 
 impl Lab<'_> {
@@ -62,8 +64,10 @@ impl Lab<'_> {
         load.forget_stalls();
         let mut row = Row::of(fault.name);
         for run in 0..runs {
-            let chance = Rng::with_seed(seed.wrapping_add(u64::from(run)));
-            let scene = Scene { stack: self.stack, fleet: self.fleet, load: &mut load, chance };
+            let turn = seed.wrapping_add(u64::from(run));
+            let chance = Rng::with_seed(turn);
+            let (stack, fleet, load) = (self.stack, &mut *self.fleet, &mut load);
+            let scene = Scene { stack, fleet, load, chance, turn };
             let struck = list::strike(fault, scene).await;
             row.faults += struck.with_context(|| format!("{}, run {run}", fault.name))?;
             let recovered = load.until_decided(self.between, PATIENCE).await;

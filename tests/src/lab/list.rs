@@ -49,11 +49,11 @@ enum Kind {
 
 /// Every fault there is.
 pub const FAULTS: &[Fault] = &[
-    of("kill -9 of a process, at any time", 2, 40, Kind::Kill),
+    of("kill -9 of a process, at any time", 2, 32, Kind::Kill),
     of("kill -9 of two to four processes at once", 1, 12, Kind::KillTogether),
-    of("kill -9 of each process at a named point", 2, 40, Kind::KillAtPoints),
+    of("kill -9 of each process at a named point", 2, 21, Kind::KillAtPoints),
     of("SIGTERM of a process", 2, 24, Kind::Terminate),
-    of("SIGSTOP at a named point, another takes over, SIGCONT", 1, 16, Kind::Freeze),
+    of("SIGSTOP at a named point, another takes over, SIGCONT", 1, 14, Kind::Freeze),
     of("one to three of each join and leave", 1, 6, Kind::Crowd),
     of("a clock an hour ahead, then an hour back", 1, 8, Kind::ClockJumps),
     of("kill -9 of Kafka", 1, 5, Kind::KillServer("kafka")),

@@ -98,9 +98,10 @@ pub(super) async fn terminate(mut scene: Scene<'_>) -> Result<u32> {
 
 /// A process stands still at a point of its path until another has taken its place, and goes on.
 pub(super) async fn freeze(mut scene: Scene<'_>) -> Result<u32> {
-    let mut points = scene.points();
-    points.retain(|(role, _)| *role != Role::Api);
-    let (role, point) = points.swap_remove(scene.chance.usize(..points.len()));
+    let owners = POINTS.iter().filter(|(role, _)| *role != Role::Api);
+    let points = owners.flat_map(|(role, points)| points.iter().map(|point| (*role, *point)));
+    let (role, point) = scene.in_turn(&points.collect::<Vec<_>>());
+    let point = scene.passage(role, point);
     scene.fleet.restart(role, Some(&format!("{point}:stop")))?;
     let zombie = scene.fleet.process(role)?;
     zombie.until_stopped(PATIENCE).await.with_context(|| point.clone())?;
@@ -154,13 +155,19 @@ impl Scene<'_> {
 
     /// A point of each role, and at which passage.
     fn points(&mut self) -> Vec<(Role, String)> {
-        let mut chosen = vec![];
-        for (role, points) in POINTS {
-            let point = points[self.chance.usize(..points.len())];
-            let passage = self.chance.u32(1..20);
-            chosen.push((role, format!("{}.{point}:{passage}", role.word())));
-        }
-        chosen
+        let points = POINTS.map(|(role, points)| (role, self.in_turn(points)));
+        points.map(|(role, point)| (role, self.passage(role, point))).to_vec()
+    }
+
+    /// So that a few runs come to all of them.
+    fn in_turn<T: Copy>(&self, all: &[T]) -> T {
+        let length = u64::try_from(all.len()).unwrap_or(1);
+        all[usize::try_from(self.turn % length).unwrap_or(0)]
+    }
+
+    /// The point, to be struck at one of its first passages.
+    fn passage(&mut self, role: Role, point: &str) -> String {
+        format!("{}.{point}:{}", role.word(), self.chance.u32(1..20))
     }
 
     /// Up to a second, so that faults meet every part of the path.
