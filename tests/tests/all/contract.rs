@@ -1,6 +1,6 @@
 //! What others rely on: the committed description of the API, and what the registry refuses.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, io::ErrorKind, process::Command};
 
 use anyhow::{Result, ensure};
 use reqwest::Client;
@@ -53,8 +53,35 @@ pub(crate) async fn the_api_describes_itself(world: &mut World) -> Result<()> {
     );
     let page = reqwest::get(format!("{}{path}", world.fleet.base())).await?.text().await?;
     ensure!(page.contains(&format!("id=\"{anchor}\"")), "{path} does not name {anchor}");
+    everything_is_on_the_page()?;
     ensure!(client.open("/health/live").send().await?.status == 200);
     client.open("/metrics").send().await?.expect(200).map(drop)
+}
+
+/// The script of `/docs` shows every operation and every schema. Without Node it is not run.
+fn everything_is_on_the_page() -> Result<()> {
+    let mut node = Command::new("node");
+    let files = ["tests/data/docs_page.mjs", "api/src/docs.html", "tests/snapshots/openapi.json"];
+    let output = match node.args(files.map(|file| root().join(file))).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("skipped: no node to run the script of /docs");
+            return Ok(());
+        }
+        output => output?,
+    };
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let shown: BTreeSet<&str> = printed.lines().collect();
+    let api = json!(api::openapi());
+    let methods =
+        api["paths"].as_object().into_iter().flatten().filter_map(|(_, of)| of.as_object());
+    let operations = methods.flatten().filter_map(|(_, of)| of["operationId"].as_str());
+    let schemas = api["components"]["schemas"].as_object().into_iter().flatten();
+    let missing: Vec<&str> = operations
+        .chain(schemas.map(|(name, _)| name.as_str()))
+        .filter(|id| !shown.contains(id))
+        .collect();
+    ensure!(output.status.success() && missing.is_empty(), "{missing:?} {output:?}");
+    Ok(())
 }
 
 pub(crate) async fn the_registry_refuses_what_would_break_a_reader(
