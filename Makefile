@@ -49,7 +49,6 @@ test: next build .venv/installed $(QUICKSTART)/target/installed
 bench:
 	@cargo build --release --workspace --bins
 	@$(TARGET)/release/bench $(CASES)
-	@$(TARGET)/release/bench page
 
 bench-small: build
 	@$(TARGET)/debug/bench small

@@ -37,7 +37,7 @@ mod wire;
 
 use std::{env, time::Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use report::{Report, Results, kept};
 use tests::{Fleet, Stack};
 
@@ -89,7 +89,11 @@ async fn main() -> Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     match words.split_first() {
         Some((first, rest)) if first == "bare-loop" => return raw::serve(rest).await,
-        Some((first, _)) if first == "page" => return page::make(&Results::read(&kept(false)?)?),
+        Some((first, _)) if first == "page" => {
+            let results = Results::read(&kept(false)?)?;
+            ensure!(!results.cases.is_empty(), "nothing was measured here yet: `make bench`");
+            return page::make(&results);
+        }
         _ => {}
     }
     let is_small = words.iter().any(|word| word == "small");
