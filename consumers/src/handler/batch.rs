@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{log::Outgoing, telemetry};
 
+/// What is said where the group's offsets stand behind what was decided.
+pub(super) const GONE_BACK: &str = "the group's offsets have gone back; nothing is decided again";
+
 /// The partitions that a worker owns.
 pub(super) type Owned = BTreeMap<i32, Partition>;
 
@@ -83,6 +86,7 @@ impl<'a> Batch<'a> {
     fn command(&mut self, partition: i32, command: &CommandMessage) -> anyhow::Result<()> {
         let origin = &command.origin;
         if let Some(first) = self.first_decision(partition, origin.command) {
+            self.look_back(partition, origin.command);
             self.repeat(partition, command, &first);
             return Ok(());
         }
@@ -97,6 +101,18 @@ impl<'a> Batch<'a> {
             Ok(events) if !events.is_empty() => self.accept(command, before, events),
             Ok(_) => self.refuse(partition, command, &before, Refused::unchanged()),
             Err(refused) => self.refuse(partition, command, &before, refused),
+        }
+    }
+
+    /// A command whose id is not derived is sent once. If it was decided before, the log was not read
+    /// on where the last decision ended.
+    fn look_back(&mut self, partition: i32, command: CommandId) {
+        if command.may_be_sent_again() {
+            return;
+        }
+        metrics::counter!(telemetry::DECIDED_BEFORE).increment(1);
+        if self.owned.get_mut(&partition).is_some_and(Partition::goes_back) {
+            tracing::error!(partition, %command, "{GONE_BACK}");
         }
     }
 
@@ -313,7 +329,7 @@ impl<'a> Batch<'a> {
         for (command, draft) in self.decided {
             let offset = offset_of(draft.last).unwrap_or(-1);
             if let Some(partition) = self.owned.get_mut(&draft.partition) {
-                partition.keep_decision(command, draft.value.standing_at(offset));
+                partition.conclude(command, draft.value.standing_at(offset));
             }
         }
         let told = |mut draft: Draft<Reply>| {

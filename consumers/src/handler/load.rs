@@ -260,7 +260,7 @@ impl Missing {
             self.aggregates.insert(aggregate);
         }
         if let Some(command) = command_of(wish)
-            && command.may_be_sent_again()
+            && (command.may_be_sent_again() || partition.is_backlog(wish.lane, wish.offset))
             && !partition.knows_decision(command)
         {
             self.commands.insert(command);

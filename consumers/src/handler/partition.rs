@@ -19,6 +19,11 @@ use uuid::Uuid;
 pub(super) struct Partition {
     /// The first command of each lane that is not decided.
     next: NextCommands,
+    /// Where the lanes ended when the partition was taken: somebody else may have decided what stands
+    /// before that, whatever the group's offsets say.
+    backlog: NextCommands,
+    /// Whether it is known that he has.
+    has_gone_back: bool,
     entries: HashMap<Uuid, Entry>,
     /// Events that the snapshot may not cover, by their offsets.
     tail: HashMap<Uuid, BTreeMap<i64, Fact>>,
@@ -38,6 +43,24 @@ pub(super) struct Partition {
 pub(super) struct NextCommands {
     pub(super) interactive: i64,
     pub(super) bulk: i64,
+}
+
+impl NextCommands {
+    /// That of a lane.
+    pub(super) fn of(&self, lane: Lane) -> i64 {
+        match lane {
+            Lane::Interactive => self.interactive,
+            Lane::Bulk => self.bulk,
+        }
+    }
+
+    /// Puts another one in its place.
+    pub(super) fn set(&mut self, lane: Lane, next: i64) {
+        match lane {
+            Lane::Interactive => self.interactive = next,
+            Lane::Bulk => self.bulk = next,
+        }
+    }
 }
 
 /// An aggregate's state in memory.
@@ -154,6 +177,8 @@ impl Partition {
     pub(super) fn new(next: NextCommands, covered: Covered) -> Self {
         Self {
             next,
+            backlog: NextCommands::default(),
+            has_gone_back: false,
             entries: HashMap::new(),
             tail: HashMap::new(),
             tail_ends: HashMap::new(),
@@ -167,18 +192,27 @@ impl Partition {
 
     /// The offset of the first command of `lane` that is not decided.
     pub(super) fn next_command(&self, lane: Lane) -> i64 {
-        match lane {
-            Lane::Interactive => self.next.interactive,
-            Lane::Bulk => self.next.bulk,
-        }
+        self.next.of(lane)
+    }
+
+    /// Notes that the lanes ended there when the partition was taken.
+    pub(super) fn has_backlog(&mut self, ends: NextCommands) {
+        self.backlog = ends;
+    }
+
+    /// Whether the command at `offset` may have been decided by whoever owned the partition before.
+    pub(super) fn is_backlog(&self, lane: Lane, offset: i64) -> bool {
+        offset < self.backlog.of(lane)
+    }
+
+    /// Whether it is news that the group's offsets went back behind what was decided.
+    pub(super) fn goes_back(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_gone_back, true)
     }
 
     /// Notes that the commands of `lane` are decided up to, but without, `next`.
     pub(super) fn advance(&mut self, lane: Lane, next: i64) {
-        match lane {
-            Lane::Interactive => self.next.interactive = next,
-            Lane::Bulk => self.next.bulk = next,
-        }
+        self.next.set(lane, next);
     }
 
     /// Keeps an event of `aggregate` that the snapshot may not cover.
@@ -189,6 +223,12 @@ impl Partition {
 
     /// Keeps a decision that the status projection may not cover.
     pub(super) fn keep_decision(&mut self, command: CommandId, decided: Decided) {
+        self.undecided.remove(&command);
+        self.decided.insert(command, decided);
+    }
+
+    /// Takes in a decision of ours, and keeps it where its command may come again.
+    pub(super) fn conclude(&mut self, command: CommandId, decided: Decided) {
         self.undecided.remove(&command);
         if command.may_be_sent_again() {
             self.decided.insert(command, decided);

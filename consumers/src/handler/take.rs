@@ -12,8 +12,9 @@ use schemas::{CATALOG, Lane, Topic};
 
 use super::{
     ANSWER, Surroundings,
-    batch::Owned,
+    batch::{GONE_BACK, Owned},
     partition::{Decided, NextCommands, Partition, Stands},
+    places::Places,
     stopped,
 };
 use crate::log::{Bounds, Tail};
@@ -30,6 +31,11 @@ const READ: [Topic; 2] = [CATALOG.events, CATALOG.decisions];
 /// in MySQL, and the rest up to the ends is read here. Any other order leaves a gap between two of them
 /// into which a commit can fall unseen.
 ///
+/// The group's offsets are believed no further than that. A coordinator that was restarted has been
+/// seen to tell those of a hundred thousand commands before (decision 25). So what `reached` says that
+/// this process has decided is not read again, and what stood in the lanes before the taking is looked
+/// up like a command that is sent again.
+///
 /// What cannot be taken by itself, or not within `patience`, is left for another time, and does not
 /// hold up the rest.
 ///
@@ -39,6 +45,7 @@ pub(super) fn take(
     around: &Surroundings,
     tail: &Tail,
     partitions: &[i32],
+    reached: &Places,
     patience: Duration,
 ) -> anyhow::Result<Owned> {
     let deadline = Instant::now() + patience;
@@ -51,7 +58,13 @@ pub(super) fn take(
         if Instant::now() >= deadline {
             break;
         }
-        match one(around, tail, *partition, &ids, NextCommands { interactive, bulk }, deadline) {
+        let next = NextCommands { interactive, bulk };
+        let taken = places(tail, *partition, next, reached).and_then(|(next, ends)| {
+            let mut taken = one(around, tail, *partition, &ids, next, deadline)?;
+            taken.has_backlog(ends);
+            Ok(taken)
+        });
+        match taken {
             Ok(taken) => {
                 stopped(*partition).set(0);
                 owned.insert(*partition, taken);
@@ -73,6 +86,27 @@ pub(super) fn take(
         }
     }
     Ok(owned)
+}
+
+/// Where to go on, and where the lanes end.
+fn places(
+    tail: &Tail,
+    partition: i32,
+    mut next: NextCommands,
+    reached: &Places,
+) -> anyhow::Result<(NextCommands, NextCommands)> {
+    let mut ends = NextCommands::default();
+    for lane in Lane::ALL {
+        let end = tail.bounds(CATALOG.lane(lane).name, partition)?.end;
+        ends.set(lane, end);
+        let (told, reached) = (next.of(lane), reached.get(&(lane, partition)).copied());
+        // Beyond the end it was reached in another log.
+        if let Some(reached) = reached.filter(|reached| (told + 1..=end).contains(reached)) {
+            tracing::error!(partition, lane = lane.as_str(), told, reached, "{GONE_BACK}");
+            next.set(lane, reached);
+        }
+    }
+    Ok((next, ends))
 }
 
 fn one(

@@ -15,7 +15,7 @@ use super::{
     lanes::{Gathered, Lanes},
     load::{self, Ahead},
     partition::Partition,
-    places,
+    places::{self, Places},
     reply::Replier,
     sequence::Sequence,
     stopped, take,
@@ -67,6 +67,8 @@ struct Worker<'a> {
     writer: TransactionWriter,
     replier: Replier,
     owned: Owned,
+    /// Where this process has come in each lane of each partition, whoever owns it now.
+    reached: Places,
     /// What is being loaded for the bulk commands that come next.
     ahead: Option<Ahead>,
     sequence: Sequence,
@@ -97,6 +99,7 @@ impl<'a> Worker<'a> {
             writer,
             replier: Replier::new(&around.kafka)?,
             owned: Owned::new(),
+            reached: Places::new(),
             ahead: None,
             sequence: Sequence::default(),
             waiting: Vec::new(),
@@ -157,7 +160,7 @@ impl<'a> Worker<'a> {
         } else {
             (Duration::from_secs(2), Duration::from_secs(5))
         };
-        let taken = take::take(self.around, &self.tail, &self.waiting, patience);
+        let taken = take::take(self.around, &self.tail, &self.waiting, &self.reached, patience);
         self.take_at = Instant::now() + again;
         match taken {
             Ok(taken) if taken.is_empty() => {
@@ -275,7 +278,7 @@ impl<'a> Worker<'a> {
         let begun = Instant::now();
         let membership = self.membership.as_ref().context("no partition is owned")?;
         let keeps_places = self.places_are_due();
-        let places = if keeps_places { places::all(&self.owned) } else { places::Places::new() };
+        let places = if keeps_places { places::all(&self.owned) } else { Places::new() };
         let mut batch = Batch::new(self.around.decoder.codec(), &mut self.owned, at);
         let mut decided = 0;
         while decided < wishes.len() && batch.records.len() < BATCH_RECORDS {
@@ -328,6 +331,7 @@ impl<'a> Worker<'a> {
         for wish in wishes {
             if let Some(owned) = self.owned.get_mut(&wish.partition) {
                 owned.advance(wish.lane, wish.offset + 1);
+                self.reached.insert((wish.lane, wish.partition), wish.offset + 1);
             }
         }
     }

@@ -62,6 +62,8 @@ metrics! {
         "Events that the handler keeps because the snapshot does not cover them yet.";
     counter TAKEOVERS = "jangbu_takeovers_total":
         "Partitions taken by the handler, first and again.";
+    counter DECIDED_BEFORE = "jangbu_decided_before_total":
+        "Commands that are sent once and were met again: the group's offsets have gone back.";
 
     gauge LAG_RECORDS = "jangbu_lag_records":
         "Records not yet applied, by `projection` and `partition`.";
