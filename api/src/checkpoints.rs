@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use projections::{Checkpoint, Error, Pool, checkpoint};
@@ -19,13 +19,20 @@ pub(crate) struct Checkpoints(Mutex<HashMap<Version, Arc<Seen>>>);
 /// A projection, and which version of it.
 type Version = (&'static str, i32);
 
-/// When they were asked for, and by partition what they were. Locked while somebody asks, and then
-/// the others have his answer.
-type Seen = sync::Mutex<Option<(Instant, BTreeMap<i32, Checkpoint>)>>;
+/// How long one question may keep the next from being asked.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// The checkpoints of a version, by partition.
+#[derive(Default)]
+struct Seen {
+    /// When the last answer came. Locked while somebody asks.
+    answered: sync::Mutex<Option<Instant>>,
+    known: Mutex<BTreeMap<i32, Checkpoint>>,
+}
 
 impl Checkpoints {
-    /// What a version has applied in a partition; nothing where whoever asks has no answer for long,
-    /// so that each waits as long as he means to.
+    /// What a version has applied in a partition, as far as is known: nobody waits for the question of
+    /// another for long.
     ///
     /// # Errors
     /// [`Error`] when MySQL refuses or does not answer.
@@ -36,15 +43,15 @@ impl Checkpoints {
         partition: i32,
     ) -> Result<Checkpoint, Error> {
         let seen = self.seen(version);
-        let Ok(mut seen) = timeout(ASK, seen.lock()).await else {
-            return Ok(Checkpoint::default());
-        };
-        if seen.as_ref().is_none_or(|(at, _)| at.elapsed() >= ASK) {
-            let at = Instant::now();
-            *seen = Some((at, checkpoint::read_all(db, version.0, version.1).await?));
+        if let Ok(mut answered) = timeout(ASK, seen.answered.lock()).await
+            && answered.is_none_or(|at| at.elapsed() >= ASK)
+            && let Ok(all) = timeout(ANSWER, checkpoint::read_all(db, version.0, version.1)).await
+        {
+            *seen.known.lock().unwrap_or_else(PoisonError::into_inner) = all?;
+            *answered = Some(Instant::now());
         }
-        let applied = seen.as_ref().and_then(|(_, all)| all.get(&partition));
-        Ok(applied.cloned().unwrap_or_default())
+        let known = seen.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(known.get(&partition).cloned().unwrap_or_default())
     }
 
     fn seen(&self, version: Version) -> Arc<Seen> {

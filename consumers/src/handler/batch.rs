@@ -200,6 +200,16 @@ impl<'a> Batch<'a> {
     }
 
     fn undecodable(&mut self, wish: &Wish, record: &Undecodable) -> anyhow::Result<()> {
+        let origin = record.origin.as_ref();
+        let first = origin.and_then(|of| self.first_decision(wish.partition, of.command));
+        if let Some((origin, first)) = origin.zip(first.as_ref()) {
+            self.look_back(wish.partition, origin.command);
+            self.tell(wish.partition, origin, record.reply_partition, &first.value);
+            // The same record again: it is kept where it was found first.
+            if first.value.body_hash == origin.body_hash {
+                return Ok(());
+            }
+        }
         metrics::counter!(telemetry::DEAD_LETTERS).increment(1);
         tracing::error!(
             partition = wish.partition,
@@ -208,11 +218,7 @@ impl<'a> Batch<'a> {
             "undecodable command"
         );
         self.records.push(dead_letter(wish, record));
-        let Some(origin) = &record.origin else { return Ok(()) };
-        if let Some(first) = self.first_decision(wish.partition, origin.command) {
-            self.tell(wish.partition, origin, record.reply_partition, &first.value);
-            return Ok(());
-        }
+        let Some(origin) = origin.filter(|_| first.is_none()) else { return Ok(()) };
         let decided = Decided {
             body_hash: origin.body_hash.clone(),
             verdict: Verdict::Undecodable,

@@ -39,7 +39,7 @@ pub(super) struct Partition {
 }
 
 /// The first command of each lane that is not decided.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct NextCommands {
     pub(super) interactive: i64,
     pub(super) bulk: i64,
@@ -205,9 +205,14 @@ impl Partition {
         offset < self.backlog.of(lane)
     }
 
-    /// Whether it is news that the group's offsets went back behind what was decided.
+    /// Notes that the group's offsets stand behind what was decided; whether that is news.
     pub(super) fn goes_back(&mut self) -> bool {
         !std::mem::replace(&mut self.has_gone_back, true)
+    }
+
+    /// Whether that was noted.
+    pub(super) fn has_gone_back(&self) -> bool {
+        self.has_gone_back
     }
 
     /// Notes that the commands of `lane` are decided up to, but without, `next`.
@@ -336,6 +341,8 @@ impl Partition {
     pub(super) fn pinned(&self) -> usize {
         let covered = self.covered.snapshot;
         let entries = self.entries.values().filter(|entry| entry.last_event >= covered).count();
-        entries + self.decided.len() + self.tail.values().map(BTreeMap::len).sum::<usize>()
+        // Those of other commands came with the taking, and no more of them come.
+        let decided = self.decided.keys().filter(|command| command.may_be_sent_again()).count();
+        entries + decided + self.tail.values().map(BTreeMap::len).sum::<usize>()
     }
 }

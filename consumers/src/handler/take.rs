@@ -14,13 +14,15 @@ use super::{
     ANSWER, Surroundings,
     batch::{GONE_BACK, Owned},
     partition::{Decided, NextCommands, Partition, Stands},
-    places::Places,
+    places::Reached,
     stopped,
 };
 use crate::log::{Bounds, Tail};
 
 /// What is read of the log before a partition is taken.
 const READ: [Topic; 2] = [CATALOG.events, CATALOG.decisions];
+/// The lanes.
+const LANES: [Topic; 2] = [CATALOG.commands, CATALOG.bulk];
 
 /// Learns everything that must be known before a command of `partitions` is decided.
 ///
@@ -33,7 +35,7 @@ const READ: [Topic; 2] = [CATALOG.events, CATALOG.decisions];
 ///
 /// The group's offsets are believed no further than that. A coordinator that was restarted has been
 /// seen to tell those of a hundred thousand commands before (decision 25). So what `reached` says that
-/// this process has decided is not read again, and what stood in the lanes before the taking is looked
+/// this worker has decided is not read again, and what stood in the lanes before the taking is looked
 /// up like a command that is sent again.
 ///
 /// What cannot be taken by itself, or not within `patience`, is left for another time, and does not
@@ -45,23 +47,27 @@ pub(super) fn take(
     around: &Surroundings,
     tail: &Tail,
     partitions: &[i32],
-    reached: &Places,
+    reached: &mut Reached,
     patience: Duration,
 ) -> anyhow::Result<Owned> {
     let deadline = Instant::now() + patience;
     let interactive = tail.committed(CATALOG.commands.name, partitions, deadline)?;
     let bulk = tail.committed(CATALOG.bulk.name, partitions, deadline)?;
     let mut owned = Owned::new();
-    let ids = tail.topic_ids(&READ)?;
+    let mut ids = tail.topic_ids(&[READ, LANES].concat())?;
+    reached.in_topics(&ids.split_off(READ.len()));
     for ((partition, interactive), bulk) in partitions.iter().zip(interactive).zip(bulk) {
         // Each may take as long as its questions do, and the group is not served meanwhile.
         if Instant::now() >= deadline {
             break;
         }
         let next = NextCommands { interactive, bulk };
-        let taken = places(tail, *partition, next, reached).and_then(|(next, ends)| {
-            let mut taken = one(around, tail, *partition, &ids, next, deadline)?;
+        let taken = places(tail, *partition, next, reached).and_then(|(from, ends)| {
+            let mut taken = one(around, tail, *partition, &ids, from, deadline)?;
             taken.has_backlog(ends);
+            if from != next {
+                taken.goes_back();
+            }
             Ok(taken)
         });
         match taken {
@@ -93,14 +99,14 @@ fn places(
     tail: &Tail,
     partition: i32,
     mut next: NextCommands,
-    reached: &Places,
+    reached: &Reached,
 ) -> anyhow::Result<(NextCommands, NextCommands)> {
     let mut ends = NextCommands::default();
     for lane in Lane::ALL {
         let end = tail.bounds(CATALOG.lane(lane).name, partition)?.end;
         ends.set(lane, end);
-        let (told, reached) = (next.of(lane), reached.get(&(lane, partition)).copied());
-        // Beyond the end it was reached in another log.
+        let (told, reached) = (next.of(lane), reached.at(lane, partition));
+        // Not beyond the end: brokers that lost their disks have lost commands.
         if let Some(reached) = reached.filter(|reached| (told + 1..=end).contains(reached)) {
             tracing::error!(partition, lane = lane.as_str(), told, reached, "{GONE_BACK}");
             next.set(lane, reached);

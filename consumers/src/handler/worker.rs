@@ -15,7 +15,7 @@ use super::{
     lanes::{Gathered, Lanes},
     load::{self, Ahead},
     partition::Partition,
-    places::{self, Places},
+    places::{self, Places, Reached},
     reply::Replier,
     sequence::Sequence,
     stopped, take,
@@ -67,8 +67,7 @@ struct Worker<'a> {
     writer: TransactionWriter,
     replier: Replier,
     owned: Owned,
-    /// Where this process has come in each lane of each partition, whoever owns it now.
-    reached: Places,
+    reached: Reached,
     /// What is being loaded for the bulk commands that come next.
     ahead: Option<Ahead>,
     sequence: Sequence,
@@ -79,8 +78,8 @@ struct Worker<'a> {
     /// makes impossible is soon alone.
     most: usize,
     covered_at: Instant,
-    /// When the places in both lanes of all partitions were last committed.
-    offsets_at: Instant,
+    /// When the places in both lanes of all partitions were last committed; none where they are due.
+    offsets_at: Option<Instant>,
     /// Until then nothing is decided, because a load or a commit has just failed.
     rest_until: Option<Instant>,
     paused: bool,
@@ -99,14 +98,14 @@ impl<'a> Worker<'a> {
             writer,
             replier: Replier::new(&around.kafka)?,
             owned: Owned::new(),
-            reached: Places::new(),
+            reached: Reached::default(),
             ahead: None,
             sequence: Sequence::default(),
             waiting: Vec::new(),
             take_at: Instant::now(),
             most: around.batch_max,
             covered_at: Instant::now(),
-            offsets_at: Instant::now(),
+            offsets_at: Some(Instant::now()),
             rest_until: None,
             paused: false,
         })
@@ -160,7 +159,7 @@ impl<'a> Worker<'a> {
         } else {
             (Duration::from_secs(2), Duration::from_secs(5))
         };
-        let taken = take::take(self.around, &self.tail, &self.waiting, &self.reached, patience);
+        let taken = take::take(self.around, &self.tail, &self.waiting, &mut self.reached, patience);
         self.take_at = Instant::now() + again;
         match taken {
             Ok(taken) if taken.is_empty() => {
@@ -170,10 +169,14 @@ impl<'a> Worker<'a> {
             Ok(taken) => {
                 metrics::counter!(telemetry::TAKEOVERS).increment(taken.len() as u64);
                 self.waiting.retain(|partition| !taken.contains_key(partition));
+                if taken.values().any(Partition::has_gone_back) {
+                    self.offsets_at = None;
+                }
                 self.owned.extend(taken);
                 self.start()
             }
             Err(error) => {
+                self.take_at = Instant::now() + again.max(NOTHING_TAKEN);
                 metrics::counter!(telemetry::RETRIES, "reason" => "take").increment(1);
                 tracing::warn!(error = format!("{error:#}"), "partitions not taken yet");
                 Ok(())
@@ -271,7 +274,7 @@ impl<'a> Worker<'a> {
     }
 
     fn places_are_due(&self) -> bool {
-        self.offsets_at.elapsed() >= self.around.offsets_every
+        self.offsets_at.is_none_or(|at| at.elapsed() >= self.around.offsets_every)
     }
 
     fn decide(&mut self, wishes: &[Wish], at: Timestamp) -> anyhow::Result<()> {
@@ -301,7 +304,7 @@ impl<'a> Worker<'a> {
                     self.most = (self.most * 2).min(self.around.batch_max);
                 }
                 if keeps_places {
-                    self.offsets_at = Instant::now();
+                    self.offsets_at = Some(Instant::now());
                 }
                 let replies = batch.settle(&delivered);
                 self.advance(wishes);
@@ -331,7 +334,7 @@ impl<'a> Worker<'a> {
         for wish in wishes {
             if let Some(owned) = self.owned.get_mut(&wish.partition) {
                 owned.advance(wish.lane, wish.offset + 1);
-                self.reached.insert((wish.lane, wish.partition), wish.offset + 1);
+                self.reached.note(wish.lane, wish.partition, wish.offset + 1);
             }
         }
     }
