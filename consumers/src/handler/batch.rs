@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
-use domain::{Aggregate as _, CommandId, Refusal as _, Timestamp, catalog};
+use domain::{Aggregate as _, CommandId, Timestamp, catalog};
 use schemas::{
     CATALOG, Codec, CommandMessage, Decision, DecisionMessage, EventMessage, Headers, Origin,
     Outcome, Records, Verdict,
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     dead_letter::dead_letter,
     partition::{Decided, Entry, Partition, Stands},
+    refused::{Refused, shortened},
     wish::{Content, Undecodable, Wish},
 };
 use crate::{log::Outgoing, telemetry};
@@ -49,13 +50,6 @@ struct Draft<T> {
 pub(super) struct Reply {
     pub(super) partition: i32,
     pub(super) outcome: Outcome,
-}
-
-/// A conclusion that leaves no event.
-struct Refused {
-    verdict: Verdict,
-    code: Option<String>,
-    detail: Option<String>,
 }
 
 impl<'a> Batch<'a> {
@@ -347,25 +341,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-impl Refused {
-    fn unchanged() -> Self {
-        Self { verdict: Verdict::Unchanged, code: None, detail: None }
-    }
-
-    fn rejected(rejection: &catalog::Rejection) -> Self {
-        Self::because(rejection.code(), rejection.to_string())
-    }
-
-    fn version_conflict(version: i64) -> Self {
-        Self::because("VERSION_CONFLICT", format!("the version is {version}"))
-    }
-
-    fn because(code: &str, detail: String) -> Self {
-        let detail = Some(shortened(detail));
-        Self { verdict: Verdict::Rejected, code: Some(code.to_owned()), detail }
-    }
-}
-
 fn decided(command: &CommandMessage, verdict: Verdict, version: i64, stands: Stands) -> Decided {
     Decided {
         body_hash: command.origin.body_hash.clone(),
@@ -395,15 +370,4 @@ fn outcome(origin: &Origin, partition: i32, decided: &Decided, body_hash: &str) 
 /// The origin of what follows from a command: the same, one step further in the trace.
 fn next_step(origin: &Origin, version: i64) -> Origin {
     Origin { trace: origin.trace.child(version.unsigned_abs() + 1), ..origin.clone() }
-}
-
-/// A rejection may quote its command. Quoted, some characters take six times their room, and a
-/// decision too large for the log would block its partition.
-pub(super) fn shortened(mut detail: String) -> String {
-    const MOST: usize = 1000;
-    if detail.len() > MOST {
-        detail.truncate(detail.floor_char_boundary(MOST));
-        detail.push('…');
-    }
-    detail
 }

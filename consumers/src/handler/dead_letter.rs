@@ -3,7 +3,7 @@
 use schemas::{CATALOG, DEAD_LETTERS};
 
 use super::{
-    batch::shortened,
+    refused::shortened,
     wish::{Undecodable, Wish},
 };
 use crate::log::Outgoing;

@@ -12,6 +12,7 @@ mod lanes;
 mod load;
 mod partition;
 mod places;
+mod refused;
 mod reply;
 mod sequence;
 mod take;
