@@ -108,6 +108,15 @@ impl Forger {
         Ok(consumer.commit(&offsets, CommitMode::Sync)?)
     }
 
+    /// The offset after the last record of a partition.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn end(&self, topic: &str, partition: i32) -> Result<i64> {
+        let consumer: BaseConsumer = self.config().set("group.id", "a-vandal").create()?;
+        Ok(consumer.fetch_watermarks(topic, partition, PATIENCE)?.1)
+    }
+
     /// Deletes what stands before an offset, or all at -1, as the broker does with what is old.
     ///
     /// # Errors

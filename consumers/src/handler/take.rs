@@ -79,7 +79,7 @@ pub(super) fn take(
                 metrics::counter!(crate::telemetry::RETRIES, "reason" => "take").increment(1);
                 let refused = match error.downcast_ref() {
                     Some(EngineError::Refused(why)) => Some(why.to_string()),
-                    _ => error.downcast_ref().map(Unreadable::to_string),
+                    _ => error.downcast_ref().map(Stopped::to_string),
                 };
                 if let Some(why) = refused {
                     tracing::error!(partition, why, "the partition is stopped");
@@ -95,6 +95,9 @@ pub(super) fn take(
 }
 
 /// Where to go on, and where the lanes end.
+///
+/// # Errors
+/// [`Stopped::OutsideLog`] where what is to be decided next is not in the log.
 fn places(
     tail: &Tail,
     partition: i32,
@@ -103,13 +106,18 @@ fn places(
 ) -> anyhow::Result<(NextCommands, NextCommands)> {
     let mut ends = NextCommands::default();
     for lane in Lane::ALL {
-        let end = tail.bounds(CATALOG.lane(lane).name, partition)?.end;
+        let topic = CATALOG.lane(lane).name;
+        let Bounds { next: start, end } = tail.bounds(topic, partition)?;
         ends.set(lane, end);
         let (told, reached) = (next.of(lane), reached.at(lane, partition));
         // Not beyond the end: brokers that lost their disks have lost commands.
         if let Some(reached) = reached.filter(|reached| (told + 1..=end).contains(reached)) {
             tracing::error!(partition, lane = lane.as_str(), told, reached, "{GONE_BACK}");
             next.set(lane, reached);
+        }
+        let next = next.of(lane);
+        if !(start..=end).contains(&next) {
+            return Err(Stopped::OutsideLog { topic, next, start, end }.into());
         }
     }
     Ok((next, ends))
@@ -171,11 +179,19 @@ pub(super) fn beyond_markers(
     Ok(if first.is_none() { end } else { next })
 }
 
-/// Nothing can be decided after it before another build owns the partition, or a projector of that
-/// build has taken it in.
+/// Why nothing of a partition can be decided for now.
 #[derive(Debug, thiserror::Error)]
-#[error("the event at {0} cannot be read by this build")]
-struct Unreadable(i64);
+enum Stopped {
+    /// Until another build owns the partition, or a projector of that build has taken the event in.
+    #[error("the event at {0} cannot be read by this build")]
+    Unreadable(i64),
+    /// Until somebody has looked: commands may have been cut off before they were decided.
+    #[error(
+        "{topic} goes on at {next}, but has {start} to {end} \
+         (docs/reliability.md, A partition stopped)"
+    )]
+    OutsideLog { topic: &'static str, next: i64, start: i64, end: i64 },
+}
 
 fn bounds(topic: &Topic, around: &Surroundings, next: i64, end: i64) -> anyhow::Result<Bounds> {
     let missing = usize::try_from(end - next).unwrap_or(usize::MAX);
@@ -196,7 +212,7 @@ fn keep_event(
         Fact::NewerEvent { critical: true, .. } => None,
         fact => fact.event_head(),
     };
-    let Some(head) = head else { return Err(Unreadable(offset).into()) };
+    let Some(head) = head else { return Err(Stopped::Unreadable(offset).into()) };
     if offset >= taken.covered.status_events {
         let decided = Decided::of_event(head.origin, head.version, offset);
         taken.keep_decision(head.origin.command, decided);

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use rdkafka::{
-    ClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-};
 use schemas::{CATALOG, partition_of};
 use tests::{Client, Role, forge::Forger, load::history, process::Signal, samples, until};
 
-use crate::{verify, world::World};
+use crate::{expired::product, restore::Log, verify, world::World};
 
 const GROUP: &str = "jangbu-catalog-handler";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,6 +41,38 @@ pub(crate) async fn nothing_is_decided_again(world: &mut World) -> Result<()> {
     verify::finds_nothing(world).await
 }
 
+/// Where the group stands before the first command that the log still has, that partition stops, and
+/// the others go on; once an operator has moved the group, so does that one.
+pub(crate) async fn outside_the_log_a_partition_stops(world: &mut World) -> Result<()> {
+    let (client, topic) = (world.client.clone(), CATALOG.commands.name);
+    let (id, _) = client.register(&samples::plain("의자")).await?;
+    let partition = partition_of(&id, CATALOG.commands.partitions);
+    let (other, _) = product(&client, |at| at != partition, &samples::vacuum()).await?;
+    for price in 1..=CHANGES {
+        reprice(&client, &id, 1000 * price).await?;
+    }
+    world.fleet.terminate(Role::Handler).await?;
+    go_back(world, &id).await?;
+    let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
+    forger.expire(topic, partition, -1).await?;
+
+    let log = Log::of(Role::Handler.binary())?;
+    world.fleet.restart(Role::Handler, None)?;
+    let [start, end] = [forger.end(topic, partition)?; 2];
+    let why = format!("goes on at {}, but has {start} to {end}", end - CHANGES);
+    log.says_at_once(&["the partition is stopped", &why], PATIENCE).await?;
+    reprice(&client, &other, 1).await?;
+    let stopped = world.fleet.process(Role::Handler)?.metric("jangbu_partition_stopped").await?;
+    ensure!((stopped - 1.0).abs() < 0.1, "{stopped} are stopped");
+
+    world.fleet.terminate(Role::Handler).await?;
+    move_group(&forger, partition, end).await?;
+    world.fleet.restart(Role::Handler, None)?;
+    world.fleet.mend().await?;
+    reprice(&client, &id, 2).await?;
+    verify::finds_nothing(world).await
+}
+
 /// Without a key: a command that is sent once.
 async fn reprice(client: &Client, id: &str, price: i64) -> Result<String> {
     let path = format!("/products/{id}/reprice");
@@ -54,14 +82,16 @@ async fn reprice(client: &Client, id: &str, price: i64) -> Result<String> {
 
 /// Takes the group back by so many commands in the product's partition, once it has no members.
 async fn go_back(world: &World, id: &str) -> Result<()> {
-    let (kafka, topic) = (world.stack.address("JANGBU_KAFKA")?, CATALOG.commands.name);
+    let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
     let partition = partition_of(id, CATALOG.commands.partitions);
-    let asking: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", kafka).set("group.id", "asking").create()?;
-    let (_, end) = asking.fetch_watermarks(topic, partition, PATIENCE)?;
-    let forger = Forger::new(kafka);
+    let end = forger.end(CATALOG.commands.name, partition)?;
+    move_group(&forger, partition, end - CHANGES).await
+}
+
+/// Once it has no members.
+async fn move_group(forger: &Forger, partition: i32, to: i64) -> Result<()> {
     until("the group has no members", PATIENCE, async || {
-        Ok(forger.move_group(GROUP, topic, partition, end - CHANGES).ok())
+        Ok(forger.move_group(GROUP, CATALOG.commands.name, partition, to).ok())
     })
     .await
 }

@@ -161,6 +161,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers gone_back::nothing_is_decided_again),
+        trial!(on_servers gone_back::outside_the_log_a_partition_stops),
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),

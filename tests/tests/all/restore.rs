@@ -200,7 +200,7 @@ impl Log {
     }
 
     /// Waits for a line with all of that.
-    async fn says_at_once(&self, parts: &[&str], within: Duration) -> Result<()> {
+    pub(crate) async fn says_at_once(&self, parts: &[&str], within: Duration) -> Result<()> {
         until_true(&format!("a line with {parts:?}"), within, async || {
             let text = fs::read(&self.path)?;
             let text = String::from_utf8_lossy(text.get(self.from..).unwrap_or_default());
