@@ -64,6 +64,11 @@ impl Client {
         Request(self.http.get(format!("{}{path}", self.base)))
     }
 
+    /// Reads what a `Location` names.
+    pub fn located(&self, path: &str) -> Request {
+        Request(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key))
+    }
+
     /// Reads below the mall.
     pub fn get(&self, path: &str) -> Request {
         self.request(Method::GET, path)

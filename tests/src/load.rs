@@ -143,12 +143,31 @@ impl Shared {
     /// Sends a wish until it is decided.
     async fn insist(&self, request: impl Fn() -> Request) -> Result<Answer> {
         loop {
-            if let Ok(answer) = request().send().await
-                && is_decided(&answer)?
-            {
-                return Ok(answer);
+            if let Ok(answer) = request().send().await {
+                if is_decided(&answer)? {
+                    return Ok(answer);
+                }
+                if answer.status == 202 {
+                    self.until_concluded(&answer).await?;
+                }
             }
             self.sent_again.fetch_add(1, Relaxed);
+            sleep(BETWEEN_TRIES).await;
+        }
+    }
+
+    /// Waits until a wish is decided that was answered 202: it is in the log, so it need not be sent
+    /// again.
+    async fn until_concluded(&self, accepted: &Answer) -> Result<()> {
+        let path = accepted.header("location")?;
+        loop {
+            if let Ok(answer) = self.client.located(&path).send().await {
+                match answer.status {
+                    200 => return Ok(()),
+                    202 | 429 | 503 => {}
+                    _ => bail!("accepted at {path}, and then {answer:?}"),
+                }
+            }
             sleep(BETWEEN_TRIES).await;
         }
     }

@@ -230,9 +230,18 @@ impl Process {
     /// # Errors
     /// When the process does not answer.
     pub async fn metric(&self, name: &str) -> Result<f64> {
+        self.metric_of(name, "").await
+    }
+
+    /// As [`Process::metric`], over those with a label such as `reason="deadlock"`.
+    ///
+    /// # Errors
+    /// When the process does not answer.
+    pub async fn metric_of(&self, name: &str, label: &str) -> Result<f64> {
         let address = self.metrics.as_deref().context("it serves no metrics")?;
         let text = reqwest::get(address).await?.error_for_status()?.text().await?;
-        let of_it = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let of_it =
+            |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(label);
         let value =
             |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         Ok(text.lines().filter(of_it).filter_map(value).sum())

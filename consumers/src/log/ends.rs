@@ -19,7 +19,7 @@ use rdkafka::{
 use schemas::Topic;
 use tokio::{sync::watch, time::timeout};
 
-use super::{client::Kafka, native, tail::pause};
+use super::{client::Kafka, held_back::HeldBack, native, tail::pause};
 use crate::shutdown::Shutdown;
 
 /// How long the brokers may take over one question.
@@ -72,10 +72,11 @@ impl Ends {
         let (watched, topics) = (ends.clone(), topics.to_vec());
         let bootstrap = kafka.bootstrap.clone();
         let run = move || {
-            let mut is_asked = false;
+            let (mut is_asked, mut held_back) = (false, HeldBack::default());
             while !shutdown.requested() {
                 let until = is_asked.then_some(&uncommitted);
                 let mut looked = watched.refresh(&client, until, &topics);
+                looked = looked.and_then(|()| held_back.look(&client, &uncommitted, &topics));
                 if has_group {
                     looked = looked.and_then(|()| watched.refresh_committed(&client, &topics));
                 }
@@ -156,10 +157,7 @@ impl Ends {
             let ends = all(client, topics, Offset::End)?;
             let mut is_settled = true;
             for (topic, partition) in each(topics) {
-                let at = |list: &TopicPartitionList| {
-                    let found = list.find_partition(topic.name, partition)?;
-                    found.error().is_ok().then(|| found.offset().to_raw()).flatten()
-                };
+                let at = |list| offset_in(list, topic, partition);
                 let Some(end) = at(&ends) else { continue };
                 if let Some(start) = at(&starts) {
                     let bounds = Bounds { start, end, seen: asked };
@@ -202,7 +200,13 @@ impl Ends {
     }
 }
 
-fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
+/// The offset that was told of a partition, where it was.
+pub(super) fn offset_in(list: &TopicPartitionList, topic: &Topic, partition: i32) -> Option<i64> {
+    let found = list.find_partition(topic.name, partition)?;
+    found.error().is_ok().then(|| found.offset().to_raw()).flatten()
+}
+
+pub(super) fn each(topics: &[Topic]) -> impl Iterator<Item = (&Topic, i32)> {
     topics.iter().flat_map(|topic| (0..topic.partitions).map(move |partition| (topic, partition)))
 }
 

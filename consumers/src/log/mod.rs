@@ -3,6 +3,7 @@
 mod client;
 mod command_log;
 mod ends;
+mod held_back;
 pub mod native;
 mod outcomes;
 mod ownership;

@@ -99,9 +99,7 @@ impl TransactionWriter {
         self.sequence += 1;
         let Some(producer) = self.producers[turn].take() else { return Ok(vec![]) };
         let opened = Instant::now();
-        metrics::gauge!(crate::telemetry::OPEN_TRANSACTION).set(unix_seconds());
         let result = run(&producer, self.sequence, records, offsets, membership);
-        metrics::gauge!(crate::telemetry::OPEN_TRANSACTION).set(0.0);
         metrics::histogram!(crate::telemetry::TRANSACTION_SECONDS).record(opened.elapsed());
         match result {
             Ok(delivered) => {
@@ -136,12 +134,12 @@ fn run(
 ) -> Result<Delivered, CommitError> {
     let begun = Instant::now();
     producer.begin_transaction().map_err(CommitError::Aborted)?;
+    faults::point("handler.before_produce");
     let deliveries = producer.context();
     deliveries.expect(sequence, records.len());
     for (at, record) in records.iter().enumerate() {
         send(producer, sequence << INDEX_BITS | at, record).map_err(CommitError::Aborted)?;
     }
-    faults::point("handler.after_produce");
     faults::point("handler.before_send_offsets");
     producer
         .send_offsets_to_transaction(offsets, &membership.metadata, STEP)
@@ -263,9 +261,4 @@ impl ProducerContext for Deliveries {
             self.changed.notify_all();
         }
     }
-}
-
-fn unix_seconds() -> f64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }

@@ -50,8 +50,8 @@ metrics! {
         "Commands that could not be decoded.";
     counter TRANSACTIONS = "jangbu_transactions_total":
         "Transactions of the handler, by `result` (committed, aborted, unknown).";
-    gauge OPEN_TRANSACTION = "jangbu_open_transaction_since_seconds":
-        "Unix time at which the transaction that is open now was begun; 0 when none is.";
+    gauge HELD_BACK_SINCE = "jangbu_held_back_since_seconds":
+        "Unix time since which an open transaction holds back what follows it, by `topic` and `partition`; 0 where none does.";
     histogram TRANSACTION_SECONDS = "jangbu_transaction_seconds":
         "How long a transaction was open.";
     gauge CACHE_ENTRIES = "jangbu_cache_entries":

@@ -13,9 +13,16 @@ use sqlx::{
 };
 
 use super::Scene;
+use crate::{Fleet, Role};
 
 /// How long each of it lasts.
 const LASTS: Duration = Duration::from_secs(5);
+/// How long a lock is held: our sessions wait 5 s for one.
+const HELD: Duration = Duration::from_secs(8);
+/// A thousand changes.
+const WEIGHT: &str = "INSERT INTO vandal.weight WITH RECURSIVE count AS \
+                      (SELECT 1 AS n UNION ALL SELECT n + 1 FROM count WHERE n < 1000) \
+                      SELECT n FROM count";
 
 /// It takes no writes.
 pub(super) async fn read_only(scene: Scene<'_>) -> Result<u32> {
@@ -27,17 +34,21 @@ pub(super) async fn read_only(scene: Scene<'_>) -> Result<u32> {
     Ok(1)
 }
 
-/// Somebody locks the same rows in another order, again and again.
+/// Somebody locks the same rows in another order, again and again, and has changed so many of its own
+/// that MySQL lets the others give way.
 pub(super) async fn deadlocks(scene: Scene<'_>) -> Result<u32> {
     let mut vandal = root(&scene).await?;
     vandal.execute("USE jangbu").await?;
     let tables = tables(&mut vandal).await?;
-    let (end, before) = (Instant::now() + LASTS, met(&mut vandal).await?);
+    vandal.execute("CREATE DATABASE IF NOT EXISTS vandal").await?;
+    vandal.execute("CREATE TABLE IF NOT EXISTS vandal.weight (n INT)").await?;
+    let (end, before) = (Instant::now() + LASTS, retries(scene.fleet, "deadlock").await?);
     while Instant::now() < end {
         vandal.execute("BEGIN").await?;
+        vandal.execute(WEIGHT).await?;
         for table in tables.iter().rev() {
             let lock = format!("SELECT * FROM `{table}` LIMIT 500 FOR UPDATE");
-            // It may be the one that is chosen to give way.
+            // It may be the one that is chosen to give way after all.
             if vandal.execute(AssertSqlSafe(lock)).await.is_err() {
                 break;
             }
@@ -45,32 +56,30 @@ pub(super) async fn deadlocks(scene: Scene<'_>) -> Result<u32> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         vandal.execute("ROLLBACK").await?;
     }
-    let met = met(&mut vandal).await? - before;
     let _ = vandal.close().await;
-    ensure!(met > 0, "nobody met a deadlock");
+    ensure!(retries(scene.fleet, "deadlock").await? > before, "the projector met no deadlock");
     Ok(1)
 }
 
-/// How many deadlocks there have been.
-async fn met(connection: &mut MySqlConnection) -> Result<u64> {
-    let counted = "SELECT count FROM information_schema.innodb_metrics \
-                   WHERE name = 'lock_deadlocks'";
-    let row = connection.fetch_one(counted).await?;
-    Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
+/// How often the projector has tried again for that reason.
+async fn retries(fleet: &mut Fleet, reason: &str) -> Result<f64> {
+    let projector = fleet.process(Role::Projector)?;
+    projector.metric_of("jangbu_projection_retries_total", &format!("reason=\"{reason}\"")).await
 }
 
 /// Somebody holds the checkpoints for longer than anyone waits for a lock.
 pub(super) async fn lock_timeouts(scene: Scene<'_>) -> Result<u32> {
+    let before = retries(scene.fleet, "lock_wait").await?;
     let mut holder = root(&scene).await?;
-    holder.execute("SET GLOBAL innodb_lock_wait_timeout = 1").await?;
-    // The sessions that there are keep their own.
-    end_sessions(&mut holder).await?;
     holder.execute("USE jangbu").await?;
     holder.execute("BEGIN").await?;
     holder.execute("SELECT * FROM checkpoints FOR UPDATE").await?;
-    tokio::time::sleep(LASTS).await;
+    tokio::time::sleep(HELD).await;
     holder.execute("ROLLBACK").await?;
-    holder.execute("SET GLOBAL innodb_lock_wait_timeout = 50").await?;
+    ensure!(
+        retries(scene.fleet, "lock_wait").await? > before,
+        "the projector met no lock time-out"
+    );
     Ok(1)
 }
 

@@ -11,15 +11,16 @@ use anyhow::{Context, Result, ensure};
 use schemas::topic::PARTITIONS;
 
 use super::{PATIENCE, Scene};
-use crate::{Process, Role, process::Signal, until};
+use crate::{Process, Role, process::Signal, wait::until_true};
 
-/// Where a process can be struck: each named point of its path.
+/// Where a process can be struck: each named point of its path. Before it sends the offsets, a handler
+/// has produced its records.
 const POINTS: [(Role, &[&str]); 4] = [
     (
         Role::Handler,
         &[
             "after_poll",
-            "after_produce",
+            "before_produce",
             "before_send_offsets",
             "before_commit",
             "after_commit",
@@ -108,6 +109,7 @@ pub(super) async fn freeze(mut scene: Scene<'_>) -> Result<u32> {
 
     let successor = scene.fleet.another(role, &format!("{}-2", role.binary()), None)?;
     owns(&successor, |owned| owned >= f64::from(PARTITIONS)).await?;
+    works(&successor, role).await.with_context(|| format!("instead of a zombie of {point}"))?;
     scene.load.until_decided(50, PATIENCE).await?;
     let zombie = scene.fleet.process(role)?;
     zombie.signal(Signal::Continue)?;
@@ -141,11 +143,21 @@ pub(super) async fn crowd(mut scene: Scene<'_>) -> Result<u32> {
 
 /// Waits until a process owns as many partitions as it should.
 async fn owns(process: &Process, enough: impl Fn(f64) -> bool) -> Result<()> {
-    until("it owns its partitions", PATIENCE, async || {
-        let owned = process.metric("jangbu_partitions_owned").await?;
-        Ok(enough(owned).then_some(()))
+    until_true("it owns its partitions", PATIENCE, async || {
+        Ok(enough(process.metric("jangbu_partitions_owned").await?))
     })
     .await
+}
+
+/// Waits until a process has done something of what its role does.
+async fn works(process: &Process, role: Role) -> Result<()> {
+    let done = match role {
+        Role::Api => "jangbu_outcomes_total",
+        Role::Handler => "jangbu_decisions_total",
+        Role::Projector => "jangbu_applied_records_total",
+        Role::Indexer => "jangbu_documents_total",
+    };
+    until_true("it works", PATIENCE, async || Ok(process.metric(done).await? > 0.0)).await
 }
 
 impl Scene<'_> {

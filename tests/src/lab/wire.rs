@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Scene};
-use crate::{Role, process::Signal};
+use crate::{Role, process::Signal, wait::until_true};
 
 /// How long each of it lasts, in milliseconds: shorter and longer than a session and a transaction
 /// may be silent.
@@ -53,6 +53,11 @@ pub(super) async fn lose_a_commit(mut scene: Scene<'_>) -> Result<u32> {
     scene.fleet.process(Role::Handler)?.signal(Signal::Continue)?;
     tokio::time::sleep(COMMIT_LOST).await;
     proxies.end().await?;
+    let handler = scene.fleet.process(Role::Handler)?;
+    until_true("the handler does not know of its commit", PATIENCE, async || {
+        Ok(handler.metric_of("jangbu_transactions_total", "result=\"unknown\"").await? > 0.0)
+    })
+    .await?;
     Ok(1)
 }
 

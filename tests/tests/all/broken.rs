@@ -15,6 +15,7 @@ use tests::{
     forge::{Forged, Forger},
     process::Signal,
     samples, until,
+    wait::until_true,
 };
 use uuid::Uuid;
 
@@ -174,11 +175,23 @@ pub(crate) async fn an_open_transaction_is_found(world: &mut World) -> Result<()
     let hanging = forger.begin(&event)?;
     let found = finds(world, &["--wait", "5"], &[13]);
     let answer = world.client.get(&path).send().await;
+    let told = is_held_back(world, true).await;
     hanging.abort()?;
     found?;
+    told?;
+    is_held_back(world, false).await?;
     // What is decided may be what is open.
     answer?.expect(202)?;
     finds_nothing(world).await
+}
+
+/// Waits until the metrics say whether something is held back.
+async fn is_held_back(world: &mut World, expected: bool) -> Result<()> {
+    let projector = world.fleet.process(Role::Projector)?;
+    until_true("its metrics say so", SOON, async || {
+        Ok((projector.metric("jangbu_held_back_since_seconds").await? > 0.0) == expected)
+    })
+    .await
 }
 
 fn forger(world: &World) -> Result<Forger> {

@@ -158,6 +158,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
+        trial!(on_servers kills::a_stopping_api_answers_what_it_took),
         trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers gone_back::nothing_is_decided_again),

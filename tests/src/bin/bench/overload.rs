@@ -14,12 +14,14 @@ use crate::{
     commands::reprices,
     figures::{Figures, Latencies, memory},
     open_loop::{Answer, Plan, Template, accepted, float},
-    report::Report,
+    report::{Asked, Report},
 };
 
 const QUIET_RATE: u32 = 20;
 const TIMES: f64 = 10.0;
 const ORDINARY: f64 = 0.5;
+/// How much slower another mall may become in the flood, beside what it is at an ordinary load.
+const ASKED: f64 = 2.0;
 const PHASE: Duration = Duration::from_secs(20);
 const PRODUCTS: usize = 100;
 const AT_ONCE: usize = 64;
@@ -38,6 +40,8 @@ struct Told {
     flood: [Figures; 2],
     /// The same from when they were sent.
     answered: [Figures; 2],
+    /// p50 and p99 of the other mall at an ordinary load, before and after its flood.
+    ordinary: [[Figures; 2]; 2],
     /// p50 and p99 of the quiet mall, each alone, beside ordinary load, in the flood, and after it.
     quiet: [[Figures; 4]; 2],
     recovered: Figures,
@@ -68,13 +72,14 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     let of_quiet = Plan { rate: QUIET_RATE.into(), run: PHASE, connections: CONNECTIONS[0] };
     let of_other = |times| Plan { rate: rate * times, run: PHASE, connections: CONNECTIONS[1] };
     let alone = quiet.run(of_quiet).await?;
-    let (beside, _) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(ORDINARY)))?;
+    let (beside, before) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(ORDINARY)))?;
     let begin = Instant::now();
     let (during, flooded) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(TIMES)))?;
     let end = Instant::now();
     let due = f64::from(QUIET_RATE) * PHASE.as_secs_f64();
     ensure!(float(during.len()) >= due, "{} of {due} were sent", during.len());
     let after = quiet.run(of_quiet).await?;
+    let ordinary = [before, flood.run(of_other(ORDINARY)).await?];
     told.offered.add(float(flooded.len()) / PHASE.as_secs_f64() / rate);
     let heard = accepted(&flooded)?;
     let mut answered = Latencies::new()?;
@@ -88,6 +93,9 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     for (at, share) in [0.5, 0.99].into_iter().enumerate() {
         told.flood[at].add(heard.at(share));
         told.answered[at].add(answered.at(share));
+        for (told, answers) in told.ordinary[at].iter_mut().zip(&ordinary) {
+            told.add(accepted(answers)?.at(share));
+        }
         for (phase, answers) in [&alone, &beside, &during, &after].into_iter().enumerate() {
             told.quiet[at][phase].add(accepted(answers)?.at(share));
         }
@@ -123,6 +131,9 @@ impl Told {
         report.alone("asked for, times that", &self.offered);
         report.alone("accepted, 1/s", &self.accepted);
         for (at, share) in ["p50", "p99"].into_iter().enumerate() {
+            let [before, after] = &self.ordinary[at];
+            report.alone(&format!("before, at {ORDINARY} times that, {share} ms"), before);
+            report.alone(&format!("after, at {ORDINARY} times that, {share} ms"), after);
             report.alone(&format!("accepted, {share} ms"), &self.flood[at]);
             report.alone(&format!("from when it was sent, {share} ms"), &self.answered[at]);
         }
@@ -134,7 +145,10 @@ impl Told {
         for (share, [single, beside, during, after]) in ["p50", "p99"].into_iter().zip(&self.quiet)
         {
             report.line(&format!("beside ordinary load, {share} ms"), beside, single);
-            report.line(&format!("in the flood, {share} ms"), during, beside);
+            let in_flood = report.line(&format!("in the flood, {share} ms"), during, beside);
+            if share == "p99" {
+                in_flood.asked(Asked::RatioBelow(ASKED));
+            }
             report.line(&format!("after it, {share} ms"), after, single);
         }
         report.alone("not accepted during", &self.quiet_refused);

@@ -18,8 +18,8 @@ use tests::{
 const STACKS: [&str; 3] = ["faults", "small-disk", "cluster"];
 /// As many requests are under way at once.
 const WRITERS: u64 = 48;
-/// Decided between two faults: some seconds of load.
-const BETWEEN: u64 = 2_500;
+/// Decided between two faults: a second or two of load.
+const BETWEEN: u64 = 1_000;
 
 /// How a run is to be, and what came of it so far.
 struct Run {
