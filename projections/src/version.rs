@@ -88,7 +88,8 @@ pub(crate) fn read_by_this_build(versions: &[Version]) -> BTreeMap<String, i32> 
 }
 
 /// Brings the static tables up to date, and makes version 1 of each set of projections, active where
-/// none is. May run in several processes at once.
+/// none is. One that is new where others have read of the log is left to be filled first: whoever read
+/// it meanwhile would find half of it. May run in several processes at once.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or a migration was changed after it had run.
@@ -96,10 +97,16 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
     // Those of a later build may have run already, and are additions only.
     sqlx::migrate!().set_ignore_missing(true).run(db).await?;
     let versions = all(db).await?;
+    let have_read = "SELECT EXISTS (SELECT 1 FROM checkpoints)";
+    let have_read: bool = sqlx::query_scalar(have_read).fetch_one(db).await?;
     for &projection in known() {
-        // Where there is a later version, or one of another build, it is not for this to make one.
         let mut of_it = versions.iter().filter(|known| known.projection == projection.name());
-        if of_it.any(|known| known.version != 1 || !known.ours) {
+        // Where there is a later version, or one of another build, it is not for this to make one.
+        let is_left = match of_it.next() {
+            None => have_read,
+            Some(first) => [first].into_iter().chain(of_it).any(|of| of.version != 1 || !of.ours),
+        };
+        if is_left {
             continue;
         }
         create(db, projection, 1).await?;

@@ -6,9 +6,12 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
-use tests::{Load, Process, process, process::Settings, until, wait::until_true};
+use tests::{
+    Load, Process, Role, load::history, process, process::Settings, samples, until,
+    wait::until_true,
+};
 
-use crate::world::World;
+use crate::{restore::Log, waiting::end, world::World};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +54,37 @@ async fn is_equal_and_dropped(world: &World, projection: &str, version: i64) -> 
         replay(world, &format!("drop {projection} --version {version}")).await?;
     ensure!(dropped, "{printed}");
     Ok(())
+}
+
+/// What a build brings that is new is read once it has what the log held, not before.
+pub(crate) async fn a_new_read_model_is_filled_before_it_is_read(world: &mut World) -> Result<()> {
+    let (id, token) = world.client.register(&samples::vacuum()).await?;
+    world.client.see(&format!("/products/{id}/history"), &token).await?;
+    end(world, &[Role::Projector, Role::Api]).await?;
+    let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 1).await?;
+    // As if there had never been a history.
+    for text in [
+        "DELETE FROM active WHERE set_name = 'history'",
+        "DELETE FROM shapes WHERE table_name = 'history_v1'",
+        "DELETE FROM checkpoints WHERE projection = 'history'",
+        "DROP TABLE history_v1",
+    ] {
+        sqlx::query(text).execute(&db).await?;
+    }
+    let (ended, printed) = world.fleet.jangbu(&["migrate"])?;
+    ensure!(ended.success() && printed.contains("no version of \"history\""), "{printed}");
+    let log = Log::of(Role::Api.binary())?;
+    world.fleet.restart(Role::Api, None)?;
+    log.says("no version of", PATIENCE).await?;
+
+    let (ended, printed) = replay(world, "start history").await?;
+    ensure!(ended && printed.contains("history: version 1 is level"), "{printed}");
+    world.fleet.restart(Role::Projector, None)?;
+    world.fleet.mend().await?;
+    ensure!(history(&world.client, &id).await?.len() == 1);
+    let (ended, printed) = replay(world, "swap history --version 1").await?;
+    ensure!(ended && printed.contains("version 1 is active"), "{printed}");
+    world.fleet.verify(&[]).await
 }
 
 pub(crate) async fn hosts_share_partitions_by_hand(world: &mut World) -> Result<()> {
