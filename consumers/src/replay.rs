@@ -104,6 +104,14 @@ pub const SWAP: Usage = Usage {
     flags: &[PROJECTION, VERSION],
 };
 
+/// What `jangbu replay rollback` takes.
+pub const ROLLBACK: Usage = Usage {
+    about: "jangbu replay rollback PROJECTION: makes the other version that is kept the active one \
+            again. Where several are kept, swap takes the one that is meant.",
+    settings: &[],
+    flags: &[PROJECTION],
+};
+
 /// What `jangbu replay drop` takes.
 pub const DROP: Usage = Usage {
     about: "jangbu replay drop PROJECTION --version N: drops a version that is not active.\n\n\
@@ -230,9 +238,38 @@ fn state(version: &Version) -> String {
 /// When it is not ready, or MySQL refuses or does not answer.
 pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     if index::is_meant(given) {
-        return index::swap(config, given);
+        return index::swap(config, number(given)?);
     }
-    let (projection, number) = (projection(given)?, number(given)?);
+    swap_to(config, projection(given)?, number(given)?)
+}
+
+/// Makes the other version that is kept the active one again.
+///
+/// # Errors
+/// As [`swap`], and when none or several are kept.
+pub fn rollback(config: &Config, given: &Given) -> anyhow::Result<bool> {
+    if index::is_meant(given) {
+        return index::rollback(config);
+    }
+    let projection = projection(given)?;
+    let (_, _, versions) = open(config)?;
+    let kept = versions.iter().filter(|known| known.projection == projection.name());
+    let kept = kept.filter(|known| known.ours && known.ready && !known.active);
+    let number = only(projection.name(), kept.map(|known| known.version))?;
+    swap_to(config, projection, number)
+}
+
+/// The one version that is kept beside the active one.
+fn only(name: &str, kept: impl Iterator<Item = i32>) -> anyhow::Result<i32> {
+    let kept: Vec<i32> = kept.collect();
+    match kept[..] {
+        [one] => Ok(one),
+        [] => bail!("no other version of {name} is kept that this build can read"),
+        _ => bail!("several versions of {name} are kept, {kept:?}: `jangbu replay swap` takes one"),
+    }
+}
+
+fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyhow::Result<bool> {
     let (runtime, db, versions) = open(config)?;
     let mut versions = versions.iter().filter(|known| known.projection == projection.name());
     if !versions.any(|known| known.version == number && known.ours && known.ready) {

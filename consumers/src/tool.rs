@@ -44,6 +44,7 @@ pub const REPLAY: &[Command] = &[
     Command::of(&["replay", "status"], &replay::STATUS, replay::status),
     Command::of(&["replay", "compare"], &replay::COMPARE, replay::compare).about("projection"),
     Command::of(&["replay", "swap"], &replay::SWAP, replay::swap).about("projection"),
+    Command::of(&["replay", "rollback"], &replay::ROLLBACK, replay::rollback).about("projection"),
     Command::of(&["replay", "drop"], &replay::DROP, replay::drop_version).about("projection"),
 ];
 

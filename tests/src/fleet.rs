@@ -75,7 +75,7 @@ impl Fleet {
             let keys = malls.iter().map(|mall| format!("{mall}={mall}{kind}"));
             keys.collect::<Vec<_>>().join(",")
         };
-        set("JANGBU_KEYS", keys(&["demo", "other", "shop", "trial"], "-key"));
+        set("JANGBU_KEYS", keys(&["demo", "other", "shop", "still", "trial"], "-key"));
         set("JANGBU_STOREFRONT_KEYS", keys(&["demo", "shop", "trial"], "-shop-key"));
         Self::end_leftovers(&settings)?;
         let base = format!("http://127.0.0.1:{port}");

@@ -13,7 +13,7 @@ use projections::{
 };
 use tokio::runtime::Runtime;
 
-use super::{LATE, Told, number};
+use super::{LATE, Told, number, only};
 use crate::{
     config::{Config, Given},
     standing::{self, Log},
@@ -63,8 +63,7 @@ fn state(version: &IndexVersion, live: Option<Option<i32>>) -> String {
 }
 
 /// Points the alias at a version that is full and level.
-pub(super) fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    let number = number(given)?;
+pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
     let (runtime, db, search) = open(config)?;
     let log = Log::of(config)?;
     let was = runtime.block_on(async {
@@ -93,6 +92,18 @@ pub(super) fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let kept = kept.map(|was| format!(", {was} is kept")).unwrap_or_default();
     writeln!(stdout(), "{PROJECTION}: version {number} is active{kept}")?;
     Ok(true)
+}
+
+/// Points it at the other version that is kept.
+pub(super) fn rollback(config: &Config) -> anyhow::Result<bool> {
+    let (runtime, db, search) = open(config)?;
+    let kept = runtime.block_on(async {
+        let live = search.live().await?;
+        let mut kept = search::versions(&db).await?;
+        kept.retain(|known| known.ready && known.ours && Some(known.version) != live);
+        anyhow::Ok(kept)
+    })?;
+    swap(config, only(PROJECTION, kept.iter().map(|known| known.version))?)
 }
 
 /// Drops a version that is not live.

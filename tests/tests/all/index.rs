@@ -13,6 +13,7 @@ use tests::{
 
 use crate::{
     fan_out::{count, fill, named, rename},
+    reading::Reading,
     replay::{filled, replay},
     world::World,
 };
@@ -84,6 +85,7 @@ pub(crate) async fn an_index_is_filled_swapped_and_dropped(world: &mut World) ->
 
     // Whoever searches meanwhile notices nothing.
     let swap = async |to: i32| replay(world, &format!("swap search --version {to}")).await;
+    let reading = Reading::start(world, |_| Ok(())).await?;
     for version in [next, first, next] {
         let (swapped, found) = tokio::join!(swap(version), rename_and_find(&client, &few));
         found?;
@@ -97,7 +99,8 @@ pub(crate) async fn an_index_is_filled_swapped_and_dropped(world: &mut World) ->
     let drop = format!("drop search --version {next}");
     let (dropped, refused) = replay(world, &drop).await?;
     ensure!(!dropped && refused.contains("is active"), "{refused}");
-    ensure!(swap(first).await?.0);
+    ensure!(replay(world, "rollback search").await?.0 && engine.live().await? == Some(first));
+    reading.finish().await?;
     // Who slept through it does not bring it back.
     world.fleet.process(Role::Indexer)?.signal(Signal::Stop)?;
     let slept = replay(world, &drop).await;

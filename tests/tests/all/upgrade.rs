@@ -13,7 +13,7 @@ use tests::{
     wait::until_true,
 };
 
-use crate::{replay::filled, restore::Log, world::World};
+use crate::{reading::Reading, replay::filled, restore::Log, world::World};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const READERS: [Role; 3] = [Role::Projector, Role::Handler, Role::Indexer];
@@ -73,6 +73,7 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     let (old, next) = (world.client.clone(), Next::of(world)?);
     let mut load = Load::start(&old, 8, 5);
     load.until_decided(100, PATIENCE).await?;
+    let reading = Reading::start(world, |_| Ok(())).await?;
     let (handler, version) = prepare(&next).await?;
 
     // All of both.
@@ -112,13 +113,15 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
         ensure!(again.text("/verdict")? == "UNCHANGED", "{again:?}");
     }
     load.until_decided(200, PATIENCE).await?;
-    let report = load.finish().await?;
-    println!("{} decided, longest stall {:?}", report.decided.len(), report.stall);
-    report.check(&old).await?;
     next.jangbu(&["verify", "--wait", "30"]).await?;
     histories(world).await?;
     back(world, &version, others.into_iter().chain([handler, api]).collect()).await?;
+    load.until_decided(200, PATIENCE).await?;
     rename(&old, &brands, "six", None).await?;
+    reading.finish().await?;
+    let report = load.finish().await?;
+    println!("{} decided, longest stall {:?}", report.decided.len(), report.stall);
+    report.check(&old).await?;
     world.fleet.verify(&[]).await
 }
 
