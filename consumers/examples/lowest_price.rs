@@ -1,22 +1,13 @@
 //! A projection of another team: the lowest list price that each product ever had, as a shop may
 //! have to tell beside a reduction. It is fed, rebuilt and swapped as ours are, and unknown to them.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::Context as _;
-use consumers::{
-    config::{Config, Flag, Given, Usage},
-    tool::{self, Command},
-};
+use consumers::tool;
 use domain::{Money, catalog, product::Event};
-use projections::{
-    Columns, Error, Fact, Fault, Logged, Projection, Tables, Values, follows, products::PRODUCT,
-};
+use projections::{Columns, Error, Fact, Fault, Logged, Projection, Values, follows};
 use schemas::{CATALOG, EventMessage, Topic};
-use sqlx::{
-    error::BoxDynError,
-    mysql::{MySqlArguments, MySqlRow},
-};
+use sqlx::{error::BoxDynError, mysql::MySqlArguments, mysql::MySqlRow};
 use uuid::Uuid;
 
 struct LowestPrice;
@@ -24,7 +15,6 @@ struct LowestPrice;
 #[derive(Clone)]
 struct Lowest {
     product: Uuid,
-    mall: String,
     price: Money,
     version: i64,
 }
@@ -34,35 +24,25 @@ impl Projection for LowestPrice {
     type Row = Lowest;
     const NAME: &'static str = "lowest_price";
     const TOPICS: &'static [Topic] = &[CATALOG.events];
-    const CREATE: &'static str = "CREATE TABLE IF NOT EXISTS {table} (
-        product BINARY(16) NOT NULL PRIMARY KEY, mall VARCHAR(32) NOT NULL,
-        minor BIGINT NOT NULL, currency CHAR(3) NOT NULL, version BIGINT NOT NULL,
-        KEY by_mall (mall, minor)
-    )";
+    const CREATE: &'static str = "CREATE TABLE IF NOT EXISTS {table} (product BINARY(16) PRIMARY KEY, \
+        minor BIGINT NOT NULL, currency CHAR(3) NOT NULL, version BIGINT NOT NULL, KEY (minor))";
     const LOAD: &'static str = "SELECT * FROM {table} WHERE product IN ({values})";
-    const STORE: &'static str = "INSERT INTO {table} (product, mall, minor, currency, version) \
+    const STORE: &'static str = "INSERT INTO {table} (product, minor, currency, version) \
         VALUES {values} AS new ON DUPLICATE KEY UPDATE minor = new.minor, \
         currency = new.currency, version = new.version";
-    const WIDTH: usize = 5;
+    const WIDTH: usize = 4;
 
     fn key(logged: &Logged) -> Result<Option<Uuid>, Fault> {
-        logged.aggregate_of(PRODUCT)
+        logged.aggregate_of(projections::products::PRODUCT)
     }
 
     fn apply(lowest: Option<Lowest>, logged: &Logged) -> Result<Lowest, Fault> {
         let fault = || Fault::Unknown("what is no product's history".to_owned());
         let head = logged.fact.event_head().ok_or_else(fault)?;
         follows(lowest.as_ref().map_or(0, |lowest| lowest.version), head.version)?;
-        let (product, mall) = (head.origin.aggregate, head.origin.mall.to_string());
-        let (price, version) = (price(&logged.fact), head.version);
-        match (lowest, price) {
-            (None, Some(price)) => Ok(Lowest { product, mall, price, version }),
-            (None, None) => Err(fault()),
-            (Some(lowest), Some(price)) if price.minor < lowest.price.minor => {
-                Ok(Lowest { price, version, ..lowest })
-            }
-            (Some(lowest), _) => Ok(Lowest { version, ..lowest }),
-        }
+        let prices = lowest.map(|lowest| lowest.price).into_iter().chain(price(&logged.fact));
+        let price = prices.min_by_key(|price| price.minor).ok_or_else(fault)?;
+        Ok(Lowest { product: head.origin.aggregate, price, version: head.version })
     }
 
     fn begins(logged: &Logged) -> bool {
@@ -72,10 +52,7 @@ impl Projection for LowestPrice {
     fn read(row: &MySqlRow) -> Result<(Uuid, Lowest), Error> {
         let row = Columns(row);
         let (product, price) = (row.uuid("product")?, row.money("minor", "currency")?);
-        Ok((
-            product,
-            Lowest { product, mall: row.get("mall")?, price, version: row.get("version")? },
-        ))
+        Ok((product, Lowest { product, price, version: row.get("version")? }))
     }
 
     fn rows(lowest: &Lowest) -> &[Lowest] {
@@ -83,47 +60,23 @@ impl Projection for LowestPrice {
     }
 
     fn write(row: &Lowest, to: &mut MySqlArguments) -> Result<(), BoxDynError> {
-        Values(to).uuid(&row.product)?.add(row.mall.as_str())?.add(row.price.minor)?;
-        Values(to).add(row.price.currency.as_str())?.add(row.version)?;
+        let (price, mut to) = (row.price, Values(to));
+        to.uuid(&row.product)?.add(price.minor)?.add(price.currency.as_str())?.add(row.version)?;
         Ok(())
     }
 }
 
 fn price(fact: &Fact) -> Option<Money> {
-    let Fact::Event(EventMessage { body: catalog::Event::Product(event), .. }) = fact else {
-        return None;
-    };
-    match event {
-        Event::ProductRegistered(registered) => Some(registered.list_price),
-        Event::ProductRepriced(repriced) => Some(repriced.list_price),
+    match fact {
+        Fact::Event(EventMessage { body: catalog::Event::Product(event), .. }) => match event {
+            Event::ProductRegistered(registered) => Some(registered.list_price),
+            Event::ProductRepriced(repriced) => Some(repriced.list_price),
+            _ => None,
+        },
         _ => None,
     }
 }
 
-const SHOW: Usage = Usage {
-    about: "lowest_price show PRODUCT --mall MALL: the lowest list price that it ever had.",
-    settings: &[],
-    flags: &[
-        Flag { name: "product", value: Some("ID"), meaning: "The product; or as a word." },
-        Flag { name: "mall", value: Some("MALL"), meaning: "The mall that sells it." },
-    ],
-};
-
-fn show(config: &Config, given: &Given) -> anyhow::Result<bool> {
-    let id: Uuid = given.value("product").context("which product?")?.parse()?;
-    let row = tokio::runtime::Runtime::new()?.block_on(async {
-        let db = projections::connect(&config.mysql, 1).await?;
-        let table = Tables::active(&db).await?.table(LowestPrice::NAME)?;
-        let text = table.statement("SELECT * FROM {table} WHERE product = ? AND mall = ?", 0, 0);
-        let query = sqlx::query(text).bind(id.as_bytes().as_slice()).bind(given.value("mall"));
-        query.fetch_optional(&db).await.map_err(Error::from)
-    })?;
-    let Some(row) = row else { return Ok(false) };
-    writeln!(std::io::stdout(), "{}", LowestPrice::read(&row)?.1.price)?;
-    Ok(true)
-}
-
 fn main() -> ExitCode {
-    let show = Command::of(&["show"], &SHOW, show).about("product");
-    tool::of_own("lowest_price", &[&LowestPrice], &[show])
+    tool::of_own("lowest_price", &[&LowestPrice], &[])
 }

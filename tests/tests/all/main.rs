@@ -34,6 +34,7 @@ mod outages;
 mod overload;
 mod own;
 mod past;
+mod reading;
 mod replay;
 mod restore;
 mod search;
@@ -71,7 +72,8 @@ macro_rules! trial {
 fn tests() -> Vec<Trial> {
     let mut tests = of_the_sources();
     tests.extend(of_one_piece());
-    tests.extend(of_the_whole());
+    tests.extend(of_a_shop());
+    tests.extend(of_its_servers_and_versions());
     tests.extend(of_what_is_broken());
     tests
 }
@@ -82,6 +84,7 @@ fn of_the_sources() -> Vec<Trial> {
         trial!(on_paper tidy::each_technology_has_one_crate),
         trial!(on_paper tidy::files_are_short),
         trial!(on_paper tidy::functions_are_short),
+        trial!(on_paper tidy::a_projection_of_ones_own_is_short),
         trial!(on_paper tidy::nothing_is_left_to_do),
         trial!(on_paper tidy::unsafe_code_has_three_rooms),
         trial!(on_paper tidy::comments_are_few_and_there),
@@ -118,7 +121,7 @@ fn of_one_piece() -> Vec<Trial> {
     ]
 }
 
-fn of_the_whole() -> Vec<Trial> {
+fn of_a_shop() -> Vec<Trial> {
     vec![
         trial!(on_servers thread::a_product_goes_all_the_way),
         trial!(on_servers thread::a_change_may_name_the_version_it_means),
@@ -157,12 +160,16 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers bulk::a_file_sent_again_adds_nothing),
         trial!(on_servers once::one_number_makes_one_product),
         trial!(on_servers once::one_key_makes_one_product_though_its_handler_dies),
+    ]
+}
+
+fn of_its_servers_and_versions() -> Vec<Trial> {
+    vec![
         trial!(on_servers kills::ten_kills_lose_and_double_nothing),
         trial!(on_servers kills::a_stopping_api_answers_what_it_took),
         trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers gone_back::nothing_is_decided_again),
-        trial!(on_servers gone_back::outside_the_log_a_partition_stops),
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
@@ -181,6 +188,7 @@ fn of_the_whole() -> Vec<Trial> {
         trial!(on_servers verify::everything_agrees),
         trial!(on_servers replay::a_version_is_filled_swapped_and_dropped),
         trial!(on_servers replay::a_rebuild_killed_ten_times_goes_on),
+        trial!(on_servers filling::a_new_read_model_is_filled_before_it_is_read),
         trial!(on_servers filling::hosts_share_partitions_by_hand),
         trial!(on_servers filling::a_version_is_begun_as_a_copy),
         trial!(on_servers own::a_teams_projection_is_fed_rebuilt_and_swapped),
@@ -195,6 +203,7 @@ fn of_the_whole() -> Vec<Trial> {
 /// that only let the log forget.
 fn of_what_is_broken() -> Vec<Trial> {
     vec![
+        trial!(on_servers gone_back::outside_the_log_a_partition_stops),
         trial!(on_servers expired::decisions_are_missed_until_their_time_is_over),
         trial!(on_servers expired::commands_of_one_lane_are_not_missed),
         trial!(on_servers broken::a_changed_state_is_found),

@@ -33,14 +33,19 @@ async fn reprice(client: &Client, id: &str, won: i64) -> Result<()> {
 pub(crate) async fn a_teams_projection_is_fed_rebuilt_and_swapped(world: &mut World) -> Result<()> {
     let client = world.client.clone();
     let (id, _) = client.register(&samples::vacuum()).await?;
+    let product = id.parse::<Uuid>()?.into_bytes();
     let mut load = Load::start(&client, 4, 7);
     load.until_decided(200, PATIENCE).await?;
     let own = async |words: &str| tool(world, OWN, words).await;
+    let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 1).await?;
     let shows = async |won: i64| {
         let what = format!("{id} is shown at {won}");
         until_true(&what, PATIENCE, async || {
-            let (_, printed) = own(&format!("show {id} --mall demo")).await?;
-            Ok(printed == format!("{won} KRW\n"))
+            let active = "SELECT version FROM active WHERE set_name = 'lowest_price'";
+            let version: i32 = sqlx::query_scalar(active).fetch_one(&db).await?;
+            let lowest = format!("SELECT minor FROM lowest_price_v{version} WHERE product = ?");
+            let lowest = sqlx::query_scalar(AssertSqlSafe(lowest)).bind(product.as_slice());
+            Ok(lowest.fetch_optional(&db).await? == Some(won))
         })
         .await
     };

@@ -15,6 +15,7 @@ pub(crate) async fn a_product_is_shown_as_it_was(world: &mut World) -> Result<()
     let time = |version: usize| told.text(&format!("/items/{}/at", version - 1));
     let (first, second) = (time(1)?, time(2)?);
     ensure!(first < second, "{told:?}");
+    ensure!(told.text("/items/1/actor")? == "key:demo", "{told:?}");
 
     let path = |at: &str| format!("/products/{id}?as_of={at}");
     let before = client.get(&path(&first)).send().await?.expect(200)?;

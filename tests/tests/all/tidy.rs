@@ -60,6 +60,13 @@ pub(crate) fn files_are_short() -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn a_projection_of_ones_own_is_short() -> Result<()> {
+    let text = fs::read_to_string(root().join("consumers/examples/lowest_price.rs"))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+    ensure!(lines < 80, "it has {lines} lines");
+    Ok(())
+}
+
 pub(crate) fn functions_are_short() -> Result<()> {
     let mut lengths = Vec::new();
     for source in sources()? {
