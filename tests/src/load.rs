@@ -1,7 +1,9 @@
 //! A load of mixed commands by writers that never let go of a wish: each is sent again under its
-//! key until it is decided.
+//! key until it is decided. Some have no key and are sent once, so that nothing hides their second
+//! decision.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -37,7 +39,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 /// A running load.
 pub struct Load {
     shared: Arc<Shared>,
-    writers: JoinSet<Result<Vec<Decided>>>,
+    writers: JoinSet<Result<Written>>,
 }
 
 struct Shared {
@@ -59,11 +61,20 @@ pub struct Decided {
     pub version: Option<i64>,
 }
 
+/// What a writer did.
+#[derive(Debug, Default)]
+struct Written {
+    decided: Vec<Decided>,
+    left: BTreeSet<Uuid>,
+}
+
 /// What a load did.
 #[derive(Debug)]
 pub struct Report {
     /// Every wish with its decision, each product's in the order of its writer.
     pub decided: Vec<Decided>,
+    /// Products whose last wish was sent without a key, and may be in the log or not.
+    pub left: BTreeSet<Uuid>,
     /// How often a wish had to be sent again.
     pub sent_again: u64,
     /// The longest time that a partition decided nothing.
@@ -120,16 +131,18 @@ impl Load {
     /// When a writer met an answer that it should never get, or is not decided in time.
     pub async fn finish(mut self) -> Result<Report> {
         self.shared.ending.store(true, Relaxed);
-        let mut decided = Vec::new();
+        let Written { mut decided, mut left } = Written::default();
         let all = async {
             while let Some(ended) = self.writers.join_next().await {
-                decided.append(&mut ended??);
+                let mut written = ended??;
+                decided.append(&mut written.decided);
+                left.append(&mut written.left);
             }
             anyhow::Ok(())
         };
         timeout(LAST_WISHES, all).await.context("a wish is still not decided")??;
         let sent_again = self.shared.sent_again.load(Relaxed);
-        Ok(Report { decided, sent_again, stall: self.shared.stalls.longest() })
+        Ok(Report { decided, left, sent_again, stall: self.shared.stalls.longest() })
     }
 
     /// Why a writer has ended before it was asked to, if one has.
@@ -156,14 +169,24 @@ impl Shared {
         }
     }
 
+    /// Sends a wish without a key; none where nobody can tell whether it is in the log.
+    async fn once(&self, request: Request) -> Result<Option<Answer>> {
+        let Ok(answer) = request.send().await else { return Ok(None) };
+        match (is_decided(&answer)?, answer.status) {
+            (true, _) => Ok(Some(answer)),
+            (false, 202) => self.until_concluded(&answer).await.map(Some),
+            (false, _) => Ok(None),
+        }
+    }
+
     /// Waits until a wish is decided that was answered 202: it is in the log, so it need not be sent
-    /// again.
-    async fn until_concluded(&self, accepted: &Answer) -> Result<()> {
+    /// again. What the decision was.
+    async fn until_concluded(&self, accepted: &Answer) -> Result<Answer> {
         let path = accepted.header("location")?;
         loop {
             if let Ok(answer) = self.client.located(&path).send().await {
                 match answer.status {
-                    200 => return Ok(()),
+                    200 => return Ok(answer),
                     202 | 429 | 503 => {}
                     _ => bail!("accepted at {path}, and then {answer:?}"),
                 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::join;
 use uuid::Uuid;
 
-use super::{Decided, Shared, expect, uuid};
+use super::{Decided, Shared, Written, expect, uuid};
 use crate::{
     client::{Answer, Request},
     samples,
@@ -24,7 +24,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     chance: Rng,
     products: Vec<Product>,
-    decided: Vec<Decided>,
+    written: Written,
 }
 
 /// A product as it must be by all that was answered.
@@ -52,13 +52,16 @@ enum Wish {
     Stale,
     /// Another price, sent twice at once under one key.
     Twice,
+    /// Another price, without a key.
+    Once,
     /// Another price, and the same again after the answer; then another under the same key.
     Again,
 }
 
 /// What is drawn from: a wish and its share.
-const WISHES: [(Wish, u32); 8] = [
-    (Wish::Reprice, 50),
+const WISHES: [(Wish, u32); 9] = [
+    (Wish::Reprice, 40),
+    (Wish::Once, 10),
     (Wish::Revise, 15),
     (Wish::Unchanged, 5),
     (Wish::Refused, 10),
@@ -70,22 +73,24 @@ const WISHES: [(Wish, u32); 8] = [
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, seed: u64) -> Self {
-        Self { shared, chance: Rng::with_seed(seed), products: vec![], decided: vec![] }
+        Self { shared, chance: Rng::with_seed(seed), products: vec![], written: Written::default() }
     }
 
     /// Writes until the load ends, and answers every decision.
-    pub(super) async fn write(mut self) -> Result<Vec<Decided>> {
+    pub(super) async fn write(mut self) -> Result<Written> {
         while !self.shared.ending.load(Relaxed) {
             if self.products.len() < PRODUCTS || self.chance.u32(..NEW) == 0 {
                 self.register().await?;
             } else {
                 let nth = self.chance.usize(..self.products.len());
                 let wish = self.draw();
-                let product = self.grant(wish, self.products[nth].clone()).await?;
-                self.products[nth] = product;
+                match self.grant(wish, self.products[nth].clone()).await? {
+                    Some(product) => self.products[nth] = product,
+                    None => drop(self.written.left.insert(self.products.remove(nth).id)),
+                }
             }
         }
-        Ok(self.decided)
+        Ok(self.written)
     }
 
     fn draw(&mut self) -> Wish {
@@ -113,7 +118,8 @@ impl Writer {
         Ok(())
     }
 
-    async fn grant(&mut self, wish: Wish, mut product: Product) -> Result<Product> {
+    /// The product as it is then; none where nobody can tell.
+    async fn grant(&mut self, wish: Wish, mut product: Product) -> Result<Option<Product>> {
         let price = self.chance.i64(1_000..1_000_000);
         let (price, status, code) = match wish {
             Wish::Unchanged => (product.price, 200, None),
@@ -142,6 +148,10 @@ impl Writer {
         let answer = if matches!(wish, Wish::Twice) {
             let (one, other) = join!(shared.insist(|| post(&body)), shared.insist(|| post(&body)));
             alike(one?, &other?)?
+        } else if matches!(wish, Wish::Once) {
+            let answer = shared.once(shared.client.post(&path, &body)).await?;
+            let Some(answer) = answer else { return Ok(None) };
+            answer
         } else {
             shared.insist(|| post(&body)).await?
         };
@@ -164,13 +174,13 @@ impl Writer {
         }
         let version = is_event.then_some(product.version);
         self.tell(&product, &answer, version)?;
-        Ok(product)
+        Ok(Some(product))
     }
 
     fn tell(&mut self, product: &Product, answer: &Answer, version: Option<i64>) -> Result<()> {
         let command = uuid(answer, "/command_id")?;
         self.shared.has_decided(product.id);
-        self.decided.push(Decided { product: product.id, command, version });
+        self.written.decided.push(Decided { product: product.id, command, version });
         Ok(())
     }
 }

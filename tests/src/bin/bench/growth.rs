@@ -1,15 +1,16 @@
-//! What a product costs where there are many: the rebuilds, a search, memory and disk, at one size.
+//! What a product costs where there are many: the rebuilds, a search, a command, memory and disk, at
+//! one size.
 
 use std::{env, fs, path::Path, time::Duration};
 
-use anyhow::Result;
-use tests::{Fleet, Stack, until};
+use anyhow::{Result, ensure};
+use tests::{Fleet, Role, Stack, until};
 
 use crate::{
     Run,
     figures::{Figures, memory},
     open_loop::Template,
-    replayed::{Filled, fill, rate, register, with},
+    replayed::{Filled, fill, id, rate, register, with},
     report::Report,
     searches::query,
     wire::request,
@@ -24,6 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SEARCHING: Duration = Duration::from_secs(20);
 /// Up to so many products all is repeated.
 const FEW: i64 = 500_000;
+/// Price changes, each of another product.
+const CHANGED: i64 = 20_000;
+const CHANGES_AT_ONCE: usize = 64;
+/// What commands need besides.
+const FURTHER: [&str; 3] = ["snapshot", "command_status", "history"];
 /// What is filled, each from what stands above it, and how that is called.
 const FILLED: [(&str, &str); 3] = [
     ("products", "rows/s of a rebuild"),
@@ -71,10 +77,30 @@ pub(crate) async fn measure(
         let each = f64::from(u32::try_from(each)?);
         report.alone(&format!("disk of {server}, bytes per product"), &Figures::once(each));
     }
+    report.alone("price changes/s, 64 at once", &changes(fleet, run, products).await?);
     let of_servers = stack.memory_peaks()?.into_iter();
     let of_servers = of_servers.map(|(server, bytes)| format!("{server} {}", bytes >> 20));
     report.note(format!("{}, {}", memory(fleet)?, of_servers.collect::<Vec<_>>().join(", ")));
     Ok(report)
+}
+
+/// Brings the others to where they can go on, and changes prices all over the catalog.
+async fn changes(fleet: &mut Fleet, run: Run, products: i64) -> Result<Figures> {
+    for name in FURTHER {
+        filled(fleet, name, 1).await?;
+    }
+    for role in [Role::Handler, Role::Projector, Role::Indexer] {
+        fleet.restart(role, None)?;
+    }
+    fleet.mend().await?;
+    let spread = (products / CHANGED).max(1);
+    let path = |number| format!("/v1/demo/products/{}/reprice", id(number * spread));
+    let paths = (0..CHANGED.min(products)).map(path).collect();
+    let template = Template::reprices(fleet.base(), "demo-key", paths);
+    template.flat_out(CHANGES_AT_ONCE, run.pick(WARM_UP, WARM_UP / 5)).await?;
+    let done = template.flat_out(CHANGES_AT_ONCE, run.pick(SEARCHING, SEARCHING / 5)).await?;
+    ensure!(done.refused == 0, "{} price changes were refused", done.refused);
+    Ok(Figures::once(done.rate))
 }
 
 /// Fills a version so many times; the last becomes the active one, the others are dropped.

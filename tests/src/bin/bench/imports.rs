@@ -48,6 +48,7 @@ struct Told {
     behind: Figures,
     alone: Pair,
     beside: Pair,
+    refused: Figures,
 }
 
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
@@ -80,6 +81,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     report.alone("everybody has read it after, s", &told.behind);
     let [_, p99] = report.pair("a price change beside it", &told.beside, Some(&told.alone));
     report.ask(p99, Asked::RatioBelow(ASKED));
+    report.alone("price changes not accepted", &told.refused);
     report.note(spent(&before, &processor_times(fleet, stack)?, commands));
     report.note(memory(fleet)?);
     Ok(report)
@@ -118,7 +120,9 @@ async fn one(
     told.behind.add(until_read(fleet).await?.as_secs_f64());
     told.rate.add(float(commands) / took.as_secs_f64());
     told.alone.add(&quiet);
-    told.beside.add(&accepted(&beside?)?);
+    let beside = beside?;
+    told.refused.add(float(beside.iter().filter(|answer| answer.code.is_some()).count()));
+    told.beside.add(&accepted(&beside)?);
     let begin = Instant::now();
     import(fleet, file).await?;
     told.again.add(begin.elapsed().as_secs_f64());

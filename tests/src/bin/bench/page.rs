@@ -19,8 +19,10 @@ const BEGIN: &str = "<!-- made by `make performance` -->\n";
 const END: &str = "<!-- until here -->";
 /// How much more a product may cost where there are most of them.
 const MORE: f64 = 1.15;
+/// How far apart the sizes must be for that to be said.
+const TENFOLD: u64 = 10;
 /// Of what may not cost more.
-const KEPT: [&str; 3] = ["rows/s", "documents/s", "bytes per product"];
+const KEPT: [&str; 4] = ["rows/s", "documents/s", "price changes/s", "bytes per product"];
 
 /// Writes it.
 pub(crate) fn make(results: &Results) -> Result<()> {
@@ -129,7 +131,9 @@ fn growth(sizes: &BTreeMap<u64, &Report>, made: &mut String) -> Result<()> {
         let is_kept = KEPT.iter().any(|kept| line.what.contains(kept));
         let Some(ratio) = ratio.filter(|ratio| ratio.is_finite()) else { continue };
         let cost = if line.what.contains("/s") { 1.0 / ratio } else { ratio };
-        let (asked, met) = match (is_kept && sizes.len() > 1, cost <= MORE) {
+        let spans = sizes.keys().next_back().zip(sizes.keys().next());
+        let is_asked = spans.is_some_and(|(most, least)| *most >= TENFOLD * *least);
+        let (asked, met) = match (is_kept && is_asked, cost <= MORE) {
             (false, _) => ("", ""),
             (true, true) => ("within 15 %", "met"),
             (true, false) => ("within 15 %", "**not met**"),

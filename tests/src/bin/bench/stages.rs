@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use tests::{Fleet, Role};
 
 /// What is looked at: the metric, the label that tells its series apart, and who has it.
-const METRICS: [(&str, &str, Role); 4] = [
+const METRICS: [(&str, &str, Role); 5] = [
     ("jangbu_http_request_seconds", "route", Role::Api),
+    ("jangbu_stage_seconds", "stage", Role::Api),
     ("jangbu_command_waited_seconds", "lane", Role::Handler),
     ("jangbu_stage_seconds", "stage", Role::Handler),
     ("jangbu_batch_records", "stage", Role::Handler),

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use crate::{
     Run,
     commands::reprices,
-    figures::{Latencies, Pair, processor_times, spent},
-    open_loop::{Plan, accepted},
+    figures::{Figures, Latencies, Pair, processor_times, spent},
+    open_loop::{Plan, accepted, float},
     report::{Asked, Report},
 };
 
@@ -42,10 +42,11 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     // That servers just started show nothing in time says nothing of them.
     let (warmed, _) = tokio::join!(template.run(plan(warm)), watch(&client, warm));
     warmed?;
-    let mut told: [Pair; 4] = Default::default();
+    let (mut told, mut refused): ([Pair; 4], Figures) = Default::default();
     let (before, mut all) = (processor_times(fleet, stack)?, 0);
     for _ in 0..run.repeats {
         let (answers, seen) = tokio::try_join!(template.run(plan(long)), watch(&client, long))?;
+        refused.add(float(answers.iter().filter(|answer| answer.code.is_some()).count()));
         let answers = accepted(&answers)?;
         all += answers.count() + seen.answered.count();
         let latencies = [answers, seen.answered, seen.row, seen.document];
@@ -55,6 +56,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     report.head(&format!("visible, at {} changes/s, from when they were due", rate + WATCHED));
     report.pair("answered, price changes", &told[0], None);
     report.pair("answered, new products", &told[1], None);
+    report.alone("price changes not accepted", &refused);
     for ((what, told), asked) in
         ["a new product in MySQL", "a new product in the search"].iter().zip(&told[2..]).zip(ASKED)
     {
