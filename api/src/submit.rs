@@ -1,6 +1,9 @@
 //! The one way a command goes into the log, whatever it is, and how its decision is answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -10,6 +13,7 @@ use axum::{
 use consumers::{
     faults,
     log::{AppendError, Position},
+    telemetry,
 };
 use domain::{CommandId, MallId, brand, catalog::Command, partner, product};
 use projections::{
@@ -134,14 +138,26 @@ async fn send(
     // Registered before the append: afterwards the outcome may already have passed.
     let mut waiter = app.waiters.register(message.origin.command, &message.origin.body_hash);
     place.sends();
+    let begun = Instant::now();
     let position = append(&app, &message).await?;
+    let begun = stage("append", begun);
     place.appended(position);
     let outcome = waiter.outcome(wait).await;
     match outcome {
-        Some(_) => place.decided(waiter.is_alone()),
+        Some(_) => {
+            stage("outcome", begun);
+            place.decided(waiter.is_alone());
+        }
         None => place.watch(waiter),
     }
     Ok((position, outcome))
+}
+
+/// Notes how long a stage took, and begins the next.
+fn stage(name: &'static str, begun: Instant) -> Instant {
+    let now = Instant::now();
+    metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => name).record(now - begun);
+    now
 }
 
 /// The command as it goes into the log; `reply_partition` where somebody waits for its outcome.
