@@ -198,8 +198,30 @@ pub async fn page(
     Ok(Page::cut(rows, limit, |row| row.version))
 }
 
-/// How many events the table holds of each of `aggregates`, and the greatest version among them;
-/// for processes, never for a request.
+/// What the table holds of an aggregate, told apart from any other by sums that need no order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many events.
+    pub events: i64,
+    /// The greatest version among them.
+    pub version: i64,
+    /// Their commands' ids, each bit added up without carry.
+    pub commands: u128,
+    /// Their times in milliseconds, added up.
+    pub times: i64,
+}
+
+impl Extent {
+    /// Adds an event.
+    pub fn take(&mut self, head: &EventHead<'_>) {
+        self.events += 1;
+        self.version = self.version.max(head.version);
+        self.commands ^= head.origin.command.0.as_u128();
+        self.times += head.time.0;
+    }
+}
+
+/// What the table holds of each of `aggregates`; for processes, never for a request.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or does not answer.
@@ -207,15 +229,21 @@ pub async fn extents(
     db: &mut MySqlConnection,
     tables: &Tables,
     aggregates: &[Uuid],
-) -> Result<HashMap<Uuid, (i64, i64)>, Error> {
-    const EXTENTS: &str = "SELECT aggregate_id, COUNT(*) AS events, MAX(version) AS version \
+) -> Result<HashMap<Uuid, Extent>, Error> {
+    const EXTENTS: &str = "SELECT aggregate_id, COUNT(*) AS events, MAX(version) AS version, \
+        BIT_XOR(command_id) AS commands, CAST(SUM(at) AS SIGNED) AS times \
         FROM {table} WHERE aggregate_id IN ({values}) GROUP BY aggregate_id";
     let table = tables.table(History::NAME)?;
     let mut extents = HashMap::with_capacity(aggregates.len());
     for keys in aggregates.chunks(store::MOST_KEYS) {
         for row in store::select(db, &table, EXTENTS, keys).await? {
             let columns = Columns(&row);
-            let extent = (columns.get("events")?, columns.get("version")?);
+            let extent = Extent {
+                events: columns.get("events")?,
+                version: columns.get("version")?,
+                commands: columns.uuid("commands")?.as_u128(),
+                times: columns.get("times")?,
+            };
             extents.insert(columns.uuid("aggregate_id")?, extent);
         }
     }

@@ -9,6 +9,7 @@ use domain::{
 use projections::{
     Fact, Logged, Projection,
     directory::{Directory, EntryRow},
+    history::Extent,
     products::{PRODUCT, ProductRow, Products},
 };
 use schemas::CommandMessage;
@@ -22,6 +23,7 @@ pub(super) struct History {
     /// When its last event was appended.
     pub(super) changed: Timestamp,
     pub(super) state: State,
+    pub(super) extent: Extent,
     pub(super) row: Option<ProductRow>,
     /// Its rows in the directory, by their ids.
     pub(super) entries: BTreeMap<Uuid, EntryRow>,
@@ -37,7 +39,8 @@ impl History {
     pub(super) fn new(mall: MallId) -> Self {
         let (state, row, entries) = (State::default(), None, BTreeMap::new());
         let (last_offset, changed) = (-1, Timestamp(0));
-        Self { mall, version: 0, last_offset, changed, state, row, entries, sound: true }
+        let extent = Extent::default();
+        Self { mall, version: 0, last_offset, changed, state, extent, row, entries, sound: true }
     }
 
     pub(super) fn take(&mut self, logged: &Logged, version: i64) {
@@ -49,6 +52,9 @@ impl History {
             let entry = Directory::apply(self.entries.remove(&key), logged);
             self.sound &= entry.is_ok();
             self.entries.extend(entry.ok().map(|entry| (key, entry)));
+        }
+        if let Some(head) = logged.fact.event_head() {
+            self.extent.take(&head);
         }
         (self.version, self.last_offset) = (version, logged.offset);
         self.changed = self.changed.max(logged.appended);

@@ -16,6 +16,8 @@ use crate::{
     world::World,
 };
 
+/// The rules that something is checked by wherever there is a write.
+const CHECKED: [&str; 11] = ["1", "2", "3", "4", "5", "8", "10", "11", "13", "14", "15"];
 const SOON: Duration = Duration::from_secs(60);
 
 /// Expects that log, read models and search agree once everything has caught up.
@@ -36,9 +38,17 @@ pub(crate) async fn nothing_is_found_while_others_write(world: &mut World) -> Re
         let flags = ["verify", "--slice", slice, "--api", world.fleet.base()];
         let (status, printed) = world.fleet.jangbu(&flags)?;
         ensure!(status.success(), "{printed}");
+        ensure!(CHECKED.iter().all(|rule| checked(&printed, rule) > 0), "{printed}");
     }
     load.finish().await?.check(&world.client).await?;
     finds_nothing(world).await
+}
+
+/// How much of a rule was checked, by the table that is printed.
+fn checked(printed: &str, rule: &str) -> u64 {
+    let row = printed.lines().find(|line| line.split_whitespace().next() == Some(rule));
+    let number = row.and_then(|row| row.split_whitespace().rev().nth(1));
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 /// It begins at rest, and stands still behind the first partition while something is appended.

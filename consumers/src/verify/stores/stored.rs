@@ -6,7 +6,8 @@ use domain::{BrandId, CommandId, MallId, ProductId};
 use projections::{
     command_status::CommandStatusRow,
     directory::{self, EntryRow},
-    history, products,
+    history::{self, Extent},
+    products,
     products::ProductRow,
     search::{self, Document},
     snapshot,
@@ -21,8 +22,7 @@ pub(super) struct Stored {
     pub(super) states: HashMap<Uuid, snapshot::Stored>,
     pub(super) rows: HashMap<ProductId, ProductRow>,
     pub(super) entries: HashMap<Uuid, EntryRow>,
-    /// How many rows the history has, and the greatest version.
-    pub(super) extents: HashMap<Uuid, (i64, i64)>,
+    pub(super) extents: HashMap<Uuid, Extent>,
     documents: HashMap<ProductId, (i64, Document)>,
     brands: HashMap<(MallId, BrandId), String>,
 }
