@@ -106,7 +106,7 @@ pub const SWAP: Usage = Usage {
 
 /// What `jangbu replay rollback` takes.
 pub const ROLLBACK: Usage = Usage {
-    about: "jangbu replay rollback PROJECTION: makes the other version that is kept the active one \
+    about: "jangbu replay rollback PROJECTION: makes the earlier version that is kept the active one \
             again. Where several are kept, swap takes the one that is meant.",
     settings: &[],
     flags: &[PROJECTION],
@@ -243,7 +243,7 @@ pub fn swap(config: &Config, given: &Given) -> anyhow::Result<bool> {
     swap_to(config, projection(given)?, number(given)?)
 }
 
-/// Makes the other version that is kept the active one again.
+/// Makes the earlier version that is kept the active one again.
 ///
 /// # Errors
 /// As [`swap`], and when none or several are kept.
@@ -253,19 +253,22 @@ pub fn rollback(config: &Config, given: &Given) -> anyhow::Result<bool> {
     }
     let projection = projection(given)?;
     let (_, _, versions) = open(config)?;
-    let kept = versions.iter().filter(|known| known.projection == projection.name());
-    let kept = kept.filter(|known| known.ours && known.ready && !known.active);
+    let of_it = versions.iter().filter(|known| known.projection == projection.name());
+    let active = of_it.clone().find(|known| known.active).map_or(0, |known| known.version);
+    let kept = of_it.filter(|known| known.ours && known.ready && known.version < active);
     let number = only(projection.name(), kept.map(|known| known.version))?;
     swap_to(config, projection, number)
 }
 
-/// The one version that is kept beside the active one.
+/// The one version that is kept of before the active one.
 fn only(name: &str, kept: impl Iterator<Item = i32>) -> anyhow::Result<i32> {
     let kept: Vec<i32> = kept.collect();
     match kept[..] {
         [one] => Ok(one),
-        [] => bail!("no other version of {name} is kept that this build can read"),
-        _ => bail!("several versions of {name} are kept, {kept:?}: `jangbu replay swap` takes one"),
+        [] => bail!("no earlier version of {name} is kept that this build can read"),
+        _ => bail!(
+            "several earlier versions of {name} are kept, {kept:?}: `jangbu replay swap` takes one"
+        ),
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Error {
     /// There is no version of a projection that this build can read.
     #[error(
         "no version of {0:?} is level with the log and has the shape of this build; \
-         `jangbu migrate` makes the first one, `jangbu replay start {0}` another"
+         on an empty log `jangbu migrate` makes the first one, else `jangbu replay start {0}` does"
     )]
     NotActive(String),
     /// What has not been level with the log may not be read.

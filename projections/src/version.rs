@@ -88,8 +88,8 @@ pub(crate) fn read_by_this_build(versions: &[Version]) -> BTreeMap<String, i32> 
 }
 
 /// Brings the static tables up to date, and makes version 1 of each set of projections, active where
-/// none is. One that is new where others have read of the log is left to be filled first: whoever read
-/// it meanwhile would find half of it. May run in several processes at once.
+/// none is. Where others have read of the log, one that is new, or is being filled, is left to be filled
+/// first: whoever read it meanwhile would find half of it. May run in several processes at once.
 ///
 /// # Errors
 /// [`Error`] when the server refuses or a migration was changed after it had run.
@@ -102,11 +102,8 @@ pub async fn migrate(db: &Pool) -> Result<(), Error> {
     for &projection in known() {
         let mut of_it = versions.iter().filter(|known| known.projection == projection.name());
         // Where there is a later version, or one of another build, it is not for this to make one.
-        let is_left = match of_it.next() {
-            None => have_read,
-            Some(first) => [first].into_iter().chain(of_it).any(|of| of.version != 1 || !of.ours),
-        };
-        if is_left {
+        let is_others = of_it.clone().any(|known| known.version != 1 || !known.ours);
+        if is_others || (have_read && !of_it.any(|known| known.ready)) {
             continue;
         }
         create(db, projection, 1).await?;

@@ -96,8 +96,12 @@ pub(super) fn take(
 
 /// Where to go on, and where the lanes end.
 ///
+/// A place beyond the end tells of a log that has lost its end, or was made anew; what is appended
+/// then is found before that place. So all that there is is read again: what was decided meets its
+/// decision.
+///
 /// # Errors
-/// [`Stopped::OutsideLog`] where what is to be decided next is not in the log.
+/// [`Stopped::CutOff`] where what is to be decided next is no longer in the log.
 fn places(
     tail: &Tail,
     partition: i32,
@@ -107,7 +111,7 @@ fn places(
     let mut ends = NextCommands::default();
     for lane in Lane::ALL {
         let topic = CATALOG.lane(lane).name;
-        let Bounds { next: start, end } = tail.bounds(topic, partition)?;
+        let Bounds { next: start, end } = tail.bounds_about(topic, partition, next.of(lane))?;
         ends.set(lane, end);
         let (told, reached) = (next.of(lane), reached.at(lane, partition));
         // Not beyond the end: brokers that lost their disks have lost commands.
@@ -115,9 +119,14 @@ fn places(
             tracing::error!(partition, lane = lane.as_str(), told, reached, "{GONE_BACK}");
             next.set(lane, reached);
         }
+        if next.of(lane) > end {
+            let name = lane.as_str();
+            tracing::error!(partition, lane = name, told, start, end, "the log has lost its end");
+            next.set(lane, start);
+        }
         let next = next.of(lane);
-        if !(start..=end).contains(&next) {
-            return Err(Stopped::OutsideLog { topic, next, start, end }.into());
+        if next < start {
+            return Err(Stopped::CutOff { topic, next, start }.into());
         }
     }
     Ok((next, ends))
@@ -187,10 +196,9 @@ enum Stopped {
     Unreadable(i64),
     /// Until somebody has looked: commands may have been cut off before they were decided.
     #[error(
-        "{topic} goes on at {next}, but has {start} to {end} \
-         (docs/reliability.md, A partition stopped)"
+        "{topic} goes on at {next}, but begins at {start} (docs/reliability.md, A partition stopped)"
     )]
-    OutsideLog { topic: &'static str, next: i64, start: i64, end: i64 },
+    CutOff { topic: &'static str, next: i64, start: i64 },
 }
 
 fn bounds(topic: &Topic, around: &Surroundings, next: i64, end: i64) -> anyhow::Result<Bounds> {

@@ -325,6 +325,7 @@ impl<'a> Worker<'a> {
             Err(error @ CommitError::Unknown(_)) => {
                 tracing::warn!(%error, "taking the partitions anew");
                 self.waiting.extend(std::mem::take(&mut self.owned).into_keys());
+                self.take_at = Instant::now();
                 self.start().context("letting partitions go")
             }
         }

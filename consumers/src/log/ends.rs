@@ -76,7 +76,7 @@ impl Ends {
             while !shutdown.requested() {
                 let until = is_asked.then_some(&uncommitted);
                 let mut looked = watched.refresh(&client, until, &topics);
-                looked = looked.and_then(|()| held_back.look(&client, &uncommitted, &topics));
+                looked = looked.and(held_back.look(&client, &uncommitted, &topics));
                 if has_group {
                     looked = looked.and_then(|()| watched.refresh_committed(&client, &topics));
                 }

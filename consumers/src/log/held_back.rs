@@ -33,31 +33,53 @@ impl HeldBack {
             return Ok(());
         }
         self.looked = Some(Instant::now());
+        let told = self.tell(stable, written, topics);
+        if told.is_err() {
+            // Nobody knows any more.
+            for (topic, partition) in std::mem::take(&mut self.since).into_keys() {
+                gauge(topic, partition).set(0.0);
+            }
+        }
+        told
+    }
+
+    fn tell(
+        &mut self,
+        stable: &BaseConsumer,
+        written: &BaseConsumer,
+        topics: &[Topic],
+    ) -> Result<(), KafkaError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        // What is written between the two seems held back; its stable offset moves on by the next look.
+        // What is written between the two seems held back, and will not have been by the next look.
         let (stable, written) =
             (all(stable, topics, Offset::End)?, all(written, topics, Offset::End)?);
         for (topic, partition) in each(topics) {
             let of = |list| offset_in(list, topic, partition);
-            let Some((stable, written)) = of(&stable).zip(of(&written)) else { continue };
-            let since = self.note((topic.name, partition), (stable, written), now);
-            let partition = partition.to_string();
-            metrics::gauge!(HELD_BACK_SINCE, "topic" => topic.name, "partition" => partition)
-                .set(since);
+            let ends = of(&stable).zip(of(&written)).unwrap_or_default();
+            gauge(topic.name, partition).set(self.note((topic.name, partition), ends, now));
         }
         Ok(())
     }
 
+    /// Since when it is held back, 0 where that was not seen twice.
     fn note(&mut self, at: (&'static str, i32), (stable, written): (i64, i64), now: f64) -> f64 {
         if written <= stable {
             self.since.remove(&at);
             return 0.0;
         }
-        let known = self.since.get(&at).filter(|(stood, _)| *stood == stable);
-        let since = known.map_or(now, |(_, since)| *since);
-        self.since.insert(at, (stable, since));
-        since
+        match self.since.get(&at) {
+            Some((stood, since)) if *stood == stable => *since,
+            _ => {
+                self.since.insert(at, (stable, now));
+                0.0
+            }
+        }
     }
+}
+
+fn gauge(topic: &'static str, partition: i32) -> metrics::Gauge {
+    let partition = partition.to_string();
+    metrics::gauge!(HELD_BACK_SINCE, "topic" => topic, "partition" => partition)
 }
 
 #[cfg(test)]
@@ -77,6 +99,6 @@ mod tests {
             ((13, 14), 35.0),
         ];
         let since = seen.map(|(ends, now)| held.note(("catalog.events", 3), ends, now));
-        assert_eq!(since, [0.0, 15.0, 15.0, 25.0, 0.0, 35.0]);
+        assert_eq!(since, [0.0, 0.0, 15.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -141,6 +141,20 @@ impl Tail {
         Ok(Bounds { next, end })
     }
 
+    /// As [`Tail::bounds`]. Where they end before `place` they are asked for a second time after a
+    /// moment: a leader of before may not know yet that it is none.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn bounds_about(&self, topic: &str, partition: i32, place: i64) -> anyhow::Result<Bounds> {
+        let bounds = self.bounds(topic, partition)?;
+        if bounds.end >= place {
+            return Ok(bounds);
+        }
+        pause(1_000);
+        self.bounds(topic, partition)
+    }
+
     /// The ids of `topics`, in their order; a topic made anew has another one.
     ///
     /// # Errors

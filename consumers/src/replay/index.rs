@@ -94,13 +94,13 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Points it at the other version that is kept.
+/// Points it at the earlier version that is kept.
 pub(super) fn rollback(config: &Config) -> anyhow::Result<bool> {
     let (runtime, db, search) = open(config)?;
     let kept = runtime.block_on(async {
         let live = search.live().await?;
         let mut kept = search::versions(&db).await?;
-        kept.retain(|known| known.ready && known.ours && Some(known.version) != live);
+        kept.retain(|known| known.ready && known.ours && Some(known.version) < live);
         anyhow::Ok(kept)
     })?;
     swap(config, only(PROJECTION, kept.iter().map(|known| known.version))?)

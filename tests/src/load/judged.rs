@@ -110,7 +110,8 @@ fn compare(wishes: &[Decided], history: &[(i64, Uuid)], is_left: bool) -> Judged
     }
     let mut met = BTreeSet::new();
     let untold = history.split_last().filter(|((_, last), before)| {
-        is_left && !granted.contains_key(last) && before.iter().all(|(_, other)| other != last)
+        let is_new = before.iter().all(|(_, other)| other != last);
+        is_left && is_new && wishes.iter().all(|wish| wish.command != *last)
     });
     let history = untold.map_or(history, |(_, before)| before);
     for (place, (version, command)) in (1..).zip(history) {
@@ -187,5 +188,6 @@ mod tests {
         assert_eq!(judged(&[(1, 1), (3, 2)], false), (0, 0, 1));
         assert_eq!(judged(&[(1, 1), (2, 2), (3, 9)], true), (0, 0, 0));
         assert_eq!(judged(&[(1, 1), (2, 2), (3, 9), (4, 9)], true), (0, 2, 0));
+        assert_eq!(judged(&[(1, 1), (2, 2), (3, 3)], true), (0, 1, 0), "it was refused");
     }
 }

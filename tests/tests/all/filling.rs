@@ -77,6 +77,12 @@ pub(crate) async fn a_new_read_model_is_filled_before_it_is_read(world: &mut Wor
     world.fleet.restart(Role::Api, None)?;
     log.says("no version of", PATIENCE).await?;
 
+    let mut settings = world.fleet.settings().clone();
+    settings.insert("JANGBU_FAULT".to_owned(), "projector.before_mysql_commit:2:kill".to_owned());
+    let (ended, printed) = replay_with(&settings, "start history --throttle 50").await?;
+    ensure!(!ended, "{printed}");
+    let (ended, printed) = world.fleet.jangbu(&["migrate"])?;
+    ensure!(ended.success() && printed.contains("no version of \"history\""), "{printed}");
     let (ended, printed) = replay(world, "start history").await?;
     ensure!(ended && printed.contains("history: version 1 is level"), "{printed}");
     world.fleet.restart(Role::Projector, None)?;

@@ -41,8 +41,9 @@ pub(crate) async fn nothing_is_decided_again(world: &mut World) -> Result<()> {
     verify::finds_nothing(world).await
 }
 
-/// Where the group stands before the first command that the log still has, that partition stops, and
-/// the others go on; once an operator has moved the group, so does that one.
+/// Where the group stands beyond the end of a partition, all of it is read again, and nothing is decided
+/// twice. Where it stands before the first command that the log still has, that partition stops, and the
+/// others go on; once an operator has moved the group, so does that one.
 pub(crate) async fn outside_the_log_a_partition_stops(world: &mut World) -> Result<()> {
     let (client, topic) = (world.client.clone(), CATALOG.commands.name);
     let (id, _) = client.register(&samples::plain("의자")).await?;
@@ -51,15 +52,25 @@ pub(crate) async fn outside_the_log_a_partition_stops(world: &mut World) -> Resu
     for price in 1..=CHANGES {
         reprice(&client, &id, 1000 * price).await?;
     }
-    world.fleet.terminate(Role::Handler).await?;
-    go_back(world, &id).await?;
     let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
-    forger.expire(topic, partition, -1).await?;
-
+    world.fleet.terminate(Role::Handler).await?;
+    move_group(&forger, partition, forger.end(topic, partition)? + CHANGES).await?;
     let log = Log::of(Role::Handler.binary())?;
     world.fleet.restart(Role::Handler, None)?;
-    let [start, end] = [forger.end(topic, partition)?; 2];
-    let why = format!("goes on at {}, but has {start} to {end}", end - CHANGES);
+    log.says("the log has lost its end", PATIENCE).await?;
+    world.fleet.mend().await?;
+    let token = reprice(&client, &id, 1).await?;
+    client.see(&format!("/products/{id}/history"), &token).await?;
+    let found = history(&client, &id).await?.len();
+    ensure!(i64::try_from(found)? == CHANGES + 2, "{found} events");
+
+    world.fleet.terminate(Role::Handler).await?;
+    go_back(world, &id).await?;
+    forger.expire(topic, partition, -1).await?;
+    let log = Log::of(Role::Handler.binary())?;
+    world.fleet.restart(Role::Handler, None)?;
+    let end = forger.end(topic, partition)?;
+    let why = format!("goes on at {}, but begins at {end}", end - CHANGES);
     log.says_at_once(&["the partition is stopped", &why], PATIENCE).await?;
     reprice(&client, &other, 1).await?;
     let stopped = world.fleet.process(Role::Handler)?.metric("jangbu_partition_stopped").await?;
