@@ -113,15 +113,19 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
         ensure!(again.text("/verdict")? == "UNCHANGED", "{again:?}");
     }
     load.until_decided(200, PATIENCE).await?;
+    let report = load.finish().await?;
+    println!("{} decided, longest stall {:?}", report.decided.len(), report.stall);
+    report.check(&old).await?;
     next.jangbu(&["verify", "--wait", "30"]).await?;
     histories(world).await?;
+
+    let mut load = Load::start(&old, 8, 6);
+    load.until_decided(100, PATIENCE).await?;
     back(world, &version, others.into_iter().chain([handler, api]).collect()).await?;
     load.until_decided(200, PATIENCE).await?;
     rename(&old, &brands, "six", None).await?;
     reading.finish().await?;
-    let report = load.finish().await?;
-    println!("{} decided, longest stall {:?}", report.decided.len(), report.stall);
-    report.check(&old).await?;
+    load.finish().await?.check(&old).await?;
     world.fleet.verify(&[]).await
 }
 
