@@ -65,7 +65,7 @@ pub(crate) async fn a_new_read_model_is_filled_before_it_is_read(world: &mut Wor
     // As if there had never been a history.
     for text in [
         "DELETE FROM active WHERE set_name = 'history'",
-        "DELETE FROM shapes WHERE table_name = 'history_v1'",
+        "DELETE FROM shapes WHERE table_name LIKE 'history\\_v%'",
         "DELETE FROM checkpoints WHERE projection = 'history'",
         "DROP TABLE history_v1",
     ] {
