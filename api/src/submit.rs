@@ -13,7 +13,7 @@ use axum::{
 use consumers::{
     faults,
     log::{AppendError, Position},
-    telemetry,
+    telemetry::stage,
 };
 use domain::{CommandId, MallId, brand, catalog::Command, partner, product};
 use projections::{
@@ -151,13 +151,6 @@ async fn send(
         None => place.watch(waiter),
     }
     Ok((position, outcome))
-}
-
-/// Notes how long a stage took, and begins the next.
-fn stage(name: &'static str, begun: Instant) -> Instant {
-    let now = Instant::now();
-    metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => name).record(now - begun);
-    now
 }
 
 /// The command as it goes into the log; `reply_partition` where somebody waits for its outcome.

@@ -4,7 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
@@ -71,6 +71,13 @@ impl Telemetry {
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
+}
+
+/// Notes how long a stage of the path took, and begins the next.
+pub fn stage(name: &'static str, begun: Instant) -> Instant {
+    let now = Instant::now();
+    metrics::histogram!(STAGE_SECONDS, "stage" => name).record(now - begun);
+    now
 }
 
 /// Port 0 becomes a free one here, since the exporter would not tell which it took.

@@ -28,7 +28,7 @@ use crate::{
         native::Membership,
     },
     shutdown::Shutdown,
-    telemetry,
+    telemetry::{self, stage},
 };
 
 /// How many records a batch may leave; one command may leave a thousand. More take longer than a
@@ -379,10 +379,6 @@ fn observe_wait(wishes: &[Wish], at: Timestamp) {
         let taken = wishes.iter().filter(|wish| wish.lane == lane).count();
         metrics::counter!(telemetry::COMMANDS, "lane" => lane.as_str()).increment(taken as u64);
     }
-}
-
-fn stage(name: &'static str, since: Instant) {
-    metrics::histogram!(telemetry::STAGE_SECONDS, "stage" => name).record(since.elapsed());
 }
 
 fn count(committed: &Result<Delivered, CommitError>) {

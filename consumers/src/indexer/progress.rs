@@ -13,8 +13,7 @@ use super::following::Following;
 use crate::{
     log::{Ends, Reader},
     telemetry::{
-        APPLIED, BATCH_RECORDS, DOCUMENTS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE,
-        SEARCH_REFUSED, STAGE_SECONDS,
+        APPLIED, BATCH_RECORDS, DOCUMENTS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE, SEARCH_REFUSED,
     },
 };
 
@@ -86,11 +85,6 @@ impl Progress {
         metrics::gauge!(metric,
             "projection" => PROJECTION, "version" => version, "partition" => partition)
     }
-}
-
-/// A stage of the path took so long.
-pub(super) fn stage(stage: &'static str, begun: Instant) {
-    metrics::histogram!(STAGE_SECONDS, "stage" => stage).record(begun.elapsed().as_secs_f64());
 }
 
 /// Documents went to the engine.

@@ -24,7 +24,7 @@ use crate::{
     faults,
     log::{Polled, Reader, group_of_projections},
     shutdown::Shutdown,
-    telemetry::{PARTITION_STOPPED, RETRIES},
+    telemetry::{self, PARTITION_STOPPED, RETRIES},
 };
 
 /// Records taken in one poll, and changes written at once, over all partitions.
@@ -302,7 +302,7 @@ impl Worker<'_> {
         let begun = Instant::now();
         let reads = search::documents(&self.around.db, &self.tables, changes);
         let read = self.answer(reads).context("mysql")??;
-        progress::stage("index_read", begun);
+        telemetry::stage("index_read", begun);
         Ok(read)
     }
 
@@ -329,7 +329,7 @@ impl Worker<'_> {
         let begun = Instant::now();
         let bulk = self.around.search.bulk(self.version, documents);
         let bulk = self.answer(bulk).context("opensearch")??;
-        progress::stage("index_bulk", begun);
+        telemetry::stage("index_bulk", begun);
         progress::sent(&bulk.written, bulk.retried);
         for (versioned, written) in documents.iter().zip(&bulk.written) {
             if let Written::Refused(why) = written {
@@ -351,7 +351,7 @@ impl Worker<'_> {
         let advance = async move { search::advance(&db, version, &told).await };
         let moved = self.around.runtime.spawn(advance);
         let moved = self.answer(moved).context("mysql")???;
-        progress::stage("index_checkpoint", begun);
+        telemetry::stage("index_checkpoint", begun);
         faults::point("indexer.after_checkpoint");
         for ((step, appended), moved) in moves.into_iter().zip(appended).zip(moved) {
             anyhow::ensure!(moved == Moved::Yes, "another indexer has moved the checkpoint");

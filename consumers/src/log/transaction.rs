@@ -14,7 +14,7 @@ use schemas::Headers;
 use uuid::Uuid;
 
 use super::{client::Kafka, native::Membership, record::to_kafka, served::Served};
-use crate::faults;
+use crate::{faults, telemetry::stage};
 
 mod alone;
 
@@ -161,13 +161,6 @@ fn run(
     // where librdkafka must bump its epoch, it aborts by asking for a new one, which a transaction
     // that was committed meanwhile does not refuse.
     committed.map(|()| delivered).map_err(CommitError::Unknown)
-}
-
-/// Notes how long a stage took, and begins the next.
-fn stage(name: &'static str, begun: Instant) -> Instant {
-    let now = Instant::now();
-    metrics::histogram!(crate::telemetry::STAGE_SECONDS, "stage" => name).record(now - begun);
-    now
 }
 
 fn send(producer: &Producer, opaque: usize, record: &Outgoing) -> Result<(), KafkaError> {
