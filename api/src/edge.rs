@@ -13,12 +13,13 @@ use axum::{
     Router,
     body::HttpBody as _,
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method},
+    http::{HeaderValue, Method, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use consumers::telemetry;
 use metrics::{counter, gauge, histogram};
+use tokio::{sync::Semaphore, time::sleep};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
@@ -32,6 +33,11 @@ use crate::{
 
 /// How many requests may be under way at once.
 const MOST: usize = 4096;
+/// How long a refusal is kept back. Whoever asks again at once, whatever `Retry-After` says, would
+/// take from all others the processor time that refusing takes; so it costs a connection its time.
+const KEPT_BACK: Duration = Duration::from_millis(100);
+/// How many refusals are kept back at once; what comes beyond them is refused at once.
+const MOST_KEPT_BACK: usize = 1024;
 /// How long a request may take. Beyond what it may ask to wait for, a read needs the read models
 /// and a command its body and the log's acknowledgement, each with a limit of its own; so this one
 /// is met where a server hangs.
@@ -45,7 +51,8 @@ pub(crate) struct Patience {
 
 /// Wraps every route, and the answers for paths and methods that there are not.
 pub(crate) fn wrap(router: Router, patience: Patience, quotas: Quotas, reads: Reads) -> Router {
-    let edge = Edge { patience, quotas, reads, under_way: UnderWay::default() };
+    let (under_way, refusals) = (UnderWay::default(), Refusals::new());
+    let edge = Edge { patience, quotas, reads, under_way, refusals };
     router
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -59,6 +66,7 @@ struct Edge {
     quotas: Quotas,
     reads: Reads,
     under_way: UnderWay,
+    refusals: Refusals,
 }
 
 /// Requests under way.
@@ -83,6 +91,26 @@ impl Drop for Place {
     }
 }
 
+/// Room for the refusals that are kept back.
+#[derive(Clone)]
+struct Refusals(Arc<Semaphore>);
+
+impl Refusals {
+    fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_KEPT_BACK)))
+    }
+
+    /// Keeps an answer back that says to come again later.
+    async fn keep_back(&self, status: StatusCode) {
+        let is_refusal = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if is_refusal.contains(&status)
+            && let Ok(_room) = self.0.try_acquire()
+        {
+            sleep(KEPT_BACK).await;
+        }
+    }
+}
+
 async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let call = Call::of(request.headers());
@@ -103,6 +131,7 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
             answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
         }
     };
+    edge.refusals.keep_back(response.status()).await;
     name(&mut response, call);
     if let Some(left) = quota {
         left.tell(response.headers_mut());
@@ -179,6 +208,8 @@ mod tests {
     use std::{
         io::{Read as _, Write as _},
         net::{SocketAddr, TcpStream},
+        pin::Pin,
+        task::{Context, Waker},
     };
 
     use axum::routing::{get, post};
@@ -240,6 +271,30 @@ mod tests {
         for header in ["retry-after: 1", "ratelimit-policy: \"key\";q=2;w=1", "r=0;t=1"] {
             assert!(refused.contains(header), "{header} is not in {refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn refusals_are_kept_back_as_long_as_there_is_room_and_nothing_else_is() {
+        let refusals = Refusals::new();
+        let is_kept = |answer: &mut Pin<Box<dyn Future<Output = ()>>>| {
+            answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        };
+        let answer = |status| -> Pin<Box<dyn Future<Output = ()>>> {
+            let refusals = refusals.clone();
+            Box::pin(async move { refusals.keep_back(status).await })
+        };
+        for status in [StatusCode::OK, StatusCode::CONFLICT, StatusCode::UNAUTHORIZED] {
+            assert!(!is_kept(&mut answer(status)), "{status}");
+        }
+        let refused = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        let mut kept: Vec<_> =
+            refused.into_iter().cycle().take(MOST_KEPT_BACK).map(answer).collect();
+        assert!(kept.iter_mut().all(is_kept));
+        assert!(refused.into_iter().all(|status| !is_kept(&mut answer(status))), "no room");
+        // Callers go away.
+        kept.truncate(1);
+        assert!(is_kept(&mut answer(refused[0])));
+        kept.remove(0).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

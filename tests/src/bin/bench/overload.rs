@@ -25,6 +25,7 @@ const ASKED: f64 = 2.0;
 const PHASE: Duration = Duration::from_secs(20);
 const PRODUCTS: usize = 100;
 const AT_ONCE: usize = 64;
+const WARM_UP: Duration = Duration::from_secs(30);
 const CLOSED: Duration = Duration::from_secs(8);
 /// Answers in a row that are as fast as before, for it to be over.
 const RECOVERED: usize = 20;
@@ -55,11 +56,14 @@ pub(crate) async fn measure(fleet: &mut Fleet, run: Run) -> Result<Report> {
     let (mut told, before) = (Told::default(), memory(fleet)?);
     for repeat in 0..=run.repeats {
         let rate = flood.flat_out(AT_ONCE, CLOSED).await?.rate;
-        // The first turn warms up.
-        if repeat > 0 {
-            told.sustainable.add(rate);
-            one(&quiet, &flood, rate, &mut told).await?;
+        // The first turn warms up, with a flood too: it goes through code that nothing else did,
+        // which the servers would compile while it is measured.
+        if repeat == 0 {
+            flood.run(of_other(rate, TIMES, WARM_UP)).await?;
+            continue;
         }
+        told.sustainable.add(rate);
+        one(&quiet, &flood, rate, &mut told).await?;
     }
     let mut report = Report::default();
     told.tell(run, &mut report);
@@ -70,7 +74,7 @@ pub(crate) async fn measure(fleet: &mut Fleet, run: Run) -> Result<Report> {
 
 async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> Result<()> {
     let of_quiet = Plan { rate: QUIET_RATE.into(), run: PHASE, connections: CONNECTIONS[0] };
-    let of_other = |times| Plan { rate: rate * times, run: PHASE, connections: CONNECTIONS[1] };
+    let of_other = |times| of_other(rate, times, PHASE);
     let alone = quiet.run(of_quiet).await?;
     let (beside, before) = tokio::try_join!(quiet.run(of_quiet), flood.run(of_other(ORDINARY)))?;
     let begin = Instant::now();
@@ -106,6 +110,10 @@ async fn one(quiet: &Template, flood: &Template, rate: f64, told: &mut Told) -> 
     }
     told.recovered.add(recovered(&after, end, accepted(&alone)?.at(0.99)));
     Ok(())
+}
+
+fn of_other(rate: f64, times: f64, run: Duration) -> Plan {
+    Plan { rate: rate * times, run, connections: CONNECTIONS[1] }
 }
 
 fn refused(answers: &[Answer]) -> BTreeMap<String, f64> {
