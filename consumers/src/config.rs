@@ -68,7 +68,7 @@ settings! {
     /// How long the api waits for the outcome of a command, in milliseconds.
     wait_ms: u64 = "5000";
     /// How long commands may wait for others in the log, in milliseconds, before the api lets fewer in.
-    command_queue_ms: u64 = "25";
+    command_queue_ms: u64 = "15";
     /// How long the api waits for a read model to reach a consistency token, in milliseconds.
     read_wait_ms: u64 = "2000";
     /// Connections to MySQL per process.
