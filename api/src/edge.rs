@@ -13,7 +13,7 @@ use axum::{
     Router,
     body::HttpBody as _,
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode},
+    http::{HeaderValue, Method},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 
 use crate::{
     headers::{Call, REQUEST_ID, TRACEPARENT},
-    problem::ApiError,
+    problem::{ApiError, TooMuch},
     quota::Quotas,
     reads::Reads,
     unread::Unread,
@@ -37,7 +37,7 @@ const MOST: usize = 4096;
 /// take from all others the processor time that refusing takes; so it costs a connection its time.
 const KEPT_BACK: Duration = Duration::from_millis(100);
 /// How many refusals are kept back at once; what comes beyond them is refused at once.
-const MOST_KEPT_BACK: usize = 1024;
+const MOST_KEPT_BACK: usize = 4096;
 /// How long a request may take. Beyond what it may ask to wait for, a read needs the read models
 /// and a command its body and the log's acknowledgement, each with a limit of its own; so this one
 /// is met where a server hangs.
@@ -100,15 +100,18 @@ impl Refusals {
         Self(Arc::new(Semaphore::new(MOST_KEPT_BACK)))
     }
 
-    /// Keeps an answer back that says to come again later.
-    async fn keep_back(&self, status: StatusCode) {
-        let is_refusal = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        if is_refusal.contains(&status)
+    /// Keeps an answer back that refuses because too much is asked for.
+    async fn keep_back(&self, why: Option<TooMuch>) {
+        if why.is_some()
             && let Ok(_room) = self.0.try_acquire()
         {
             sleep(KEPT_BACK).await;
         }
     }
+}
+
+fn too_much(answer: &Response) -> Option<TooMuch> {
+    answer.extensions().get().copied()
 }
 
 async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
@@ -120,7 +123,10 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
     let quota = edge.quotas.spend(request.headers(), begun);
     let mut response = match edge.under_way.enter() {
         _ if quota.is_some_and(|left| !left.allowed) => refuse(request).await,
-        None => ApiError::Overloaded.into_response(),
+        None => {
+            drop(request);
+            ApiError::Overloaded.into_response()
+        }
         Some(_place) => {
             let trace = call.trace.trace_id();
             let span = tracing::info_span!("request", request_id = %call.correlation, trace);
@@ -131,12 +137,12 @@ async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
             answer.await.unwrap_or_else(|_| ApiError::TimedOut.into_response())
         }
     };
-    edge.refusals.keep_back(response.status()).await;
     name(&mut response, call);
     if let Some(left) = quota {
         left.tell(response.headers_mut());
     }
     measure(&method, route.as_ref(), response.status().as_u16(), begun);
+    edge.refusals.keep_back(too_much(&response)).await;
     response
 }
 
@@ -279,22 +285,26 @@ mod tests {
         let is_kept = |answer: &mut Pin<Box<dyn Future<Output = ()>>>| {
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
         };
-        let answer = |status| -> Pin<Box<dyn Future<Output = ()>>> {
-            let refusals = refusals.clone();
-            Box::pin(async move { refusals.keep_back(status).await })
+        let answer = |error: ApiError| -> Pin<Box<dyn Future<Output = ()>>> {
+            let (refusals, response) = (refusals.clone(), error.into_response());
+            Box::pin(async move { refusals.keep_back(too_much(&response)).await })
         };
-        for status in [StatusCode::OK, StatusCode::CONFLICT, StatusCode::UNAUTHORIZED] {
-            assert!(!is_kept(&mut answer(status)), "{status}");
+        for error in [ApiError::TimedOut, ApiError::Unauthenticated, ApiError::NotYetVisible] {
+            assert!(!is_kept(&mut answer(error)));
         }
-        let refused = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        let mut kept: Vec<_> =
-            refused.into_iter().cycle().take(MOST_KEPT_BACK).map(answer).collect();
+        let mut kept: Vec<_> = [ApiError::OverShare, ApiError::Overloaded, ApiError::RateLimited]
+            .map(answer)
+            .into_iter()
+            .chain((3..MOST_KEPT_BACK).map(|_| answer(ApiError::OverShare)))
+            .collect();
         assert!(kept.iter_mut().all(is_kept));
-        assert!(refused.into_iter().all(|status| !is_kept(&mut answer(status))), "no room");
+        assert!(!is_kept(&mut answer(ApiError::OverShare)), "no room");
         // Callers go away.
         kept.truncate(1);
-        assert!(is_kept(&mut answer(refused[0])));
+        assert!(is_kept(&mut answer(ApiError::OverShare)));
+        let begun = Instant::now();
         kept.remove(0).await;
+        assert!(begun.elapsed() >= KEPT_BACK / 2);
     }
 
     #[tokio::test(flavor = "multi_thread")]

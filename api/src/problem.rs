@@ -267,10 +267,18 @@ pub(crate) fn status_of(rejection: &str) -> StatusCode {
     }
 }
 
+/// Marks an answer that refuses because more was asked for than can be done or is allowed.
+#[derive(Clone, Copy)]
+pub(crate) struct TooMuch;
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let is_too_much = matches!(self, Self::RateLimited | Self::OverShare | Self::Overloaded);
         let (status, problem) = self.problem();
         let mut response = (status, Json(problem)).into_response();
+        if is_too_much {
+            response.extensions_mut().insert(TooMuch);
+        }
         let mut set = |name: HeaderName, value| {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         };
