@@ -9,6 +9,11 @@ use std::{mem, time::Duration};
 const LEAST: f64 = 32.0;
 const MOST: f64 = 1024.0;
 const FIRST: f64 = 64.0;
+/// How much longer than usual a command may take, however small the target is.
+const LEEWAY: f64 = 0.25;
+/// How much of a measurement is believed: what takes now longer and now shorter would else close
+/// the window, since it shrinks faster than it grows.
+const BELIEVED: f64 = 0.3;
 /// How many commands make a measurement.
 const ENOUGH: usize = 8;
 /// After how many measurements under load it is seen again what a command takes without it, and
@@ -29,8 +34,9 @@ pub(super) struct Sent {
 /// (`GradientLimit`, `Gradient2Limit`): `limit = limit * gradient + sqrt(limit)`, with a gradient
 /// of 0.5 to 1. Here it is what a command may take over what it took, nothing is added while it
 /// takes too long, and more the less it takes. What it may take is what it takes where few are
-/// undecided, and the target on top: a multiple of the former would grow with whatever else makes
-/// everything slow, and let in more where there is less to be had.
+/// undecided, and the target on top, or a quarter where that is more, since nothing takes equally
+/// long each time. Twice as much would grow with whatever else makes everything slow, and let in
+/// more where there is less to be had.
 ///
 /// What it takes where few are is measured by commands that were sent where few were, or the queue
 /// of a long flood would come to be taken for what a command needs; so every ten seconds of a flood
@@ -40,6 +46,8 @@ pub(super) struct Window {
     /// How long a command may wait for others, in seconds.
     target: f64,
     size: f64,
+    /// What a command takes lately, in seconds; 0 before it was measured.
+    recent: f64,
     /// What a command takes where no more than the least are undecided, in seconds.
     calm: f64,
     /// Measurements since that was seen. It begins with a probe.
@@ -58,6 +66,7 @@ impl Window {
         Self {
             target: target.as_secs_f64(),
             size: FIRST,
+            recent: 0.0,
             calm: 0.0,
             since_calm: PROBE,
             changes: 0,
@@ -105,12 +114,14 @@ impl Window {
             return;
         }
         let median = median(&mut self.samples);
+        let weight = if self.recent > 0.0 { BELIEVED } else { 1.0 };
+        self.recent += (median - self.recent) * weight;
         let used = mem::take(&mut self.used);
         let (size, probed) = (self.size(), self.is_probing());
-        self.learn(median);
+        self.learn();
         // What is not used says nothing about its size.
         if !probed && used * 2 >= size {
-            self.resize(median);
+            self.resize();
         }
         if self.size() != size {
             self.changes += 1;
@@ -118,31 +129,26 @@ impl Window {
         }
     }
 
-    fn resize(&mut self, median: f64) {
-        let may_take = self.calm + self.target;
-        if median > may_take {
-            self.size *= (may_take / median).max(0.5);
+    fn resize(&mut self) {
+        let may_take = self.calm + self.target.max(self.calm * LEEWAY);
+        if self.recent > may_take {
+            self.size *= (may_take / self.recent).max(0.5);
         } else {
-            let headroom = (may_take / median - 1.0).min(1.0);
+            let headroom = (may_take / self.recent - 1.0).min(1.0);
             self.size += (self.size * headroom / 4.0).max(self.size.sqrt() / 2.0);
         }
         self.size = self.size.clamp(LEAST, MOST);
     }
 
-    /// What a command takes where few are undecided. Less is believed sooner than more.
-    fn learn(&mut self, of_all: f64) {
+    /// What a command takes where few are undecided. One measurement among many moves it little,
+    /// up or down: a value that is too small closes the window.
+    fn learn(&mut self) {
         self.since_calm += 1;
         if self.calm_samples.len() >= ENOUGH {
             let calm = median(&mut self.calm_samples);
-            let weight = match calm < self.calm {
-                _ if self.is_probing() => 1.0,
-                true => 0.3,
-                false => 0.1,
-            };
+            let weight = if self.is_probing() { 1.0 } else { 0.1 };
             self.calm += (calm - self.calm) * weight;
             self.since_calm = 0;
-        } else if of_all < self.calm {
-            self.calm += (of_all - self.calm) * 0.3;
         }
         // It is not to be had, so what is known stays.
         if self.since_calm >= PROBED {
@@ -189,7 +195,7 @@ mod tests {
         (0..300).for_each(|_| turn(&mut window, 10_000, 4_000.0, 10));
         assert!((100..=150).contains(&window.size()), "{window:?}");
         (0..300).for_each(|_| turn(&mut window, 10_000, 100.0, 10));
-        assert!((32..=40).contains(&window.size()), "{window:?}");
+        assert!((32..=48).contains(&window.size()), "{window:?}");
     }
 
     #[test]
@@ -199,15 +205,20 @@ mod tests {
             turn(&mut window, 10_000, 1_000.0, 10);
             window.size()
         });
-        assert!(sizes.max().unwrap() <= 64);
+        assert!(sizes.max().unwrap() <= 80);
     }
 
     #[test]
     fn what_takes_long_however_few_there_are_does_not_close_it() {
         let mut window = Window::new(TARGET);
         (0..50).for_each(|_| turn(&mut window, 2, 10_000.0, 10));
-        (0..300).for_each(|_| turn(&mut window, 100, 10_000.0, 75));
-        assert!(window.size() >= 100, "{window:?}");
+        // 75 ms, and up to 30 more or less, in no order.
+        let sizes = (0..900).map(|number| {
+            turn(&mut window, 200, 10_000.0, 45 + number * 23 % 61);
+            window.size()
+        });
+        let closed = sizes.skip(300).filter(|size| *size < 200).count();
+        assert!(closed < 60, "but for looking what a command takes among few: {closed}");
     }
 
     #[test]

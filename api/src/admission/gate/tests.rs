@@ -32,6 +32,8 @@ struct Undecided {
     sent: (Instant, Sent),
 }
 
+/// The usual one.
+const TARGET: Duration = Duration::from_millis(15);
 const QUIET: usize = 0;
 const FLOOD: usize = 1;
 
@@ -39,7 +41,7 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         Self {
-            gate: Gate::new(Duration::from_millis(25), now),
+            gate: Gate::new(TARGET, now),
             malls: ["quiet", "flood"].map(|mall| mall.parse().unwrap()),
             now,
             steps: 0,
@@ -157,7 +159,7 @@ fn the_window_follows_whoever_asks_how_much() {
 
 #[test]
 fn more_malls_than_places_are_all_served() {
-    let (mut gate, now) = (Gate::new(Duration::from_millis(25), Instant::now()), Instant::now());
+    let (mut gate, now) = (Gate::new(TARGET, Instant::now()), Instant::now());
     let malls: Vec<MallId> = (0..200).map(|n| format!("m{n}").parse().unwrap()).collect();
     let (mut log, mut served, mut offset) = (VecDeque::new(), vec![0; malls.len()], 0);
     let (mut admit, mut left) = (vec![], 0);
