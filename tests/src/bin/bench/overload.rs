@@ -29,7 +29,8 @@ const WARM_UP: Duration = Duration::from_secs(30);
 const CLOSED: Duration = Duration::from_secs(8);
 /// Answers in a row that are as fast as before, for it to be over.
 const RECOVERED: usize = 20;
-/// More connections than requests can wait, so that the flood never waits for itself.
+/// More connections than requests of a mall can wait, so that some are refused. What was due while
+/// all of them waited for an answer is not sent: how much was is told.
 const CONNECTIONS: [usize; 2] = [32, 700];
 
 /// Figures of all repeats.
@@ -134,9 +135,12 @@ fn recovered(answers: &[Answer], end: Instant, p99: f64) -> f64 {
 
 impl Told {
     fn tell(&mut self, run: Run, report: &mut Report) {
-        report.head(&format!("a mall at {TIMES} times what is sustainable"));
+        report.head(&format!(
+            "a mall over {} connections, each always asking: due at {TIMES} times what is sustainable",
+            CONNECTIONS[1]
+        ));
         report.alone("sustainable, 64 at once, 1/s", &self.sustainable);
-        report.alone("asked for, times that", &self.offered);
+        report.alone("sent, times that", &self.offered);
         report.alone("accepted, 1/s", &self.accepted);
         for (at, share) in ["p50", "p99"].into_iter().enumerate() {
             let [before, after] = &self.ordinary[at];
