@@ -27,14 +27,14 @@ use crate::{
 use schemas::{CATALOG, Codec, Registry};
 
 /// Products of which there is one event each, and more of those whose prices change.
-const PRODUCTS: i64 = 40_000;
+const PRODUCTS: i64 = 120_000;
 const REPRICED: usize = 500;
 /// Price changes in a second, and reads.
 const RATE: u32 = 500;
 const READS: u32 = 50;
 /// Records in a second that the rebuild may take.
 const THROTTLE: u32 = 2_000;
-const ALONE: Duration = Duration::from_secs(20);
+const ALONE: Duration = Duration::from_secs(60);
 const WARM_UP: Duration = Duration::from_secs(40);
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -34,7 +34,7 @@ const PRODUCTS: &str = "20000";
 const RATE: u32 = 40;
 const REPRICED: usize = 500;
 const CONNECTIONS: usize = 64;
-const ALONE: Duration = Duration::from_secs(20);
+const ALONE: Duration = Duration::from_secs(60);
 /// Times what it is without an import.
 const ASKED: f64 = 2.0;
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -24,7 +24,7 @@ const ASKED: [f64; 2] = [12.0, 50.0];
 
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
     let rate = run.pick(RATE, 200);
-    let long = run.pick(Duration::from_secs(20), Duration::from_secs(5));
+    let long = run.pick(Duration::from_secs(60), Duration::from_secs(5));
     let template = reprices(fleet, "demo", run.pick(PRODUCTS, 100)).await?;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
     template.run(plan(run.pick(WARM_UP, long))).await?;

@@ -35,7 +35,7 @@ struct Seen {
 
 pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Result<Report> {
     let (template, client) = (reprices(fleet, "demo", PRODUCTS).await?, fleet.client()?);
-    let long = run.pick(Duration::from_secs(20), Duration::from_secs(5));
+    let long = run.pick(Duration::from_secs(60), Duration::from_secs(5));
     let rate = run.pick(RATE, 100) - WATCHED;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
     let warm = run.pick(WARM_UP, long);
