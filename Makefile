@@ -31,7 +31,7 @@ help: ; @printf '%s\n' \
 	'make errors   rewrite the committed list of error codes' \
 	'make asyncapi rewrite the committed description of the topics, and docs/events.md' \
 	'make folds    rewrite the committed digests of the folds, once a changed one has another FORMAT' \
-	'make alerts   the alert rules against their tests; needs promtool (Debian: prometheus)' \
+	'make alerts   the alert rules against their tests' \
 	'make released when a version is released: what its clients rely on from now on'
 
 demo:
@@ -94,6 +94,7 @@ deny: .venv/installed
 
 ci: deny
 	@cargo fmt --all --check
+	@$(MAKE) --no-print-directory alerts
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory bench-small
 	@$(MAKE) --no-print-directory lint
@@ -114,7 +115,8 @@ folds:
 	@JANGBU_REWRITE=1 cargo test --package projections --test folds
 
 alerts:
-	@cd deploy/observability && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml
+	@python3 deploy/local/promtool.py check rules deploy/observability/alerts.yaml
+	@python3 deploy/local/promtool.py test rules deploy/observability/alerts_test.yaml
 
 released:
 	@JANGBU_RELEASE=1 cargo test --package tests --test all breaking::a_released

@@ -1,6 +1,7 @@
 """MySQL: Debian sid's, or the machine's own where that one cannot be had."""
 
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -9,6 +10,9 @@ from pathlib import Path
 from . import cache, debian
 from .servers import Server
 from .settings import Problem, cache_folder, fill
+
+PACKAGES = ["mysql-server-core", "mysql-client-core"]
+PROGRAMS = ["usr/sbin/mysqld", "usr/bin/mysql"]
 
 
 class Mysql(Server):
@@ -25,23 +29,29 @@ class Mysql(Server):
     def fetch(self) -> None:
         try:
             debian.check()
-            cache.ensure(self.program, "apt", lambda folder: debian.build(folder, self.least()))
+            cache.ensure(self.program, "apt", self.build)
         except Problem as problem:
             if not self.own():
                 raise
             print(f"MySQL of Debian sid cannot serve, {self.own()} does instead: {problem}")
 
+    def build(self, folder: Path) -> None:
+        debian.unpack(folder, PACKAGES, PROGRAMS)
+        found = version_of(debian.loaded(folder, "usr/sbin/mysqld"))
+        if found < self.least():
+            raise Problem(f"Debian sid has MySQL {found}, which is too old")
+
     def own(self) -> str | None:
         """The machine's mysqld, if it is MySQL and new enough."""
         path = shutil.which("mysqld", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        return path if path and debian.version_of([path]) >= self.least() else None
+        return path if path and version_of([path]) >= self.least() else None
 
     def least(self) -> tuple[int, ...]:
-        return debian.numbers(self.stack.versions["mysql_at_least"])
+        return numbers(self.stack.versions["mysql_at_least"])
 
     def files(self) -> dict[Path, str]:
         values = self.options | {
-            "installation": debian.options(self.program) if self.program.exists() else "",
+            "installation": options(self.program) if self.program.exists() else "",
             "run_as": "user=root" if os.getuid() == 0 else "",
             "home": self.home,
             "socket": self.socket,
@@ -119,3 +129,25 @@ def greeting(port: int) -> str | None:
         return None
     # Four bytes of header, the protocol's number (10), then the version up to a zero.
     return packet[5:].split(b"\0")[0].decode() if packet[4:5] == b"\x0a" else None
+
+
+def version_of(mysqld: list[str]) -> tuple[int, ...]:
+    """The version of a mysqld; of MariaDB, which is another server, none."""
+    text = cache.run([*mysqld, "--no-defaults", "--version"], "mysqld --version")
+    return numbers("" if "MariaDB" in text else text)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    found = re.search(r"\d+(\.\d+)+", text.rpartition("Ver ")[2])
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def options(folder: Path) -> str:
+    """Where a mysqld that is not installed finds its own parts."""
+    usr = folder / "usr"
+    return "\n".join([
+        f"basedir={usr}",
+        f"lc_messages_dir={usr}/share/mysql",
+        f"character_sets_dir={usr}/share/mysql/charsets",
+        f"plugin_dir={usr}/lib/mysql/plugin",
+    ])
