@@ -72,12 +72,14 @@ impl Forger {
         bail!("{topic} {partition} has no end")
     }
 
-    /// Writes a record.
+    /// Writes a record, compressed: so one can be larger than its topic takes.
     ///
     /// # Errors
     /// When the brokers do not take it.
     pub fn write(&self, forged: &Forged) -> Result<()> {
-        let producer: BaseProducer = self.config().create()?;
+        let mut config = self.config();
+        config.set("compression.type", "lz4").set("message.max.bytes", "20000000");
+        let producer: BaseProducer = config.create()?;
         send(&producer, forged)?;
         settle(&producer)
     }

@@ -44,6 +44,9 @@ pub fn resend(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let place = place(given)?;
     let letter = find(&tail(config)?, place)?;
     let (topic, from) = command_topic(&letter)?;
+    if let Some(bytes) = letter.summary.cut {
+        bail!("only its beginning is kept; its {bytes} bytes stand at {}", letter.summary.source);
+    }
     if !given.has("force") {
         untouched(&letter)?;
         let unread = format!("{place} cannot be decoded by this build either; --force sends it");

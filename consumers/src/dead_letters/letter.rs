@@ -10,8 +10,11 @@ use schemas::{HeaderSource as _, Headers};
 use crate::log::MessageHeaders;
 
 /// The headers that the handler puts behind those of the record.
+const BYTES: &str = "dead-letter-bytes";
 const REASON: &str = "dead-letter-reason";
 const POSITION: &str = "dead-letter-position";
+/// How many they are.
+const ADDED: usize = 3;
 /// The headers of what was done.
 const ACTION: &str = "dead-letter-action";
 const OF: &str = "dead-letter-of";
@@ -42,6 +45,8 @@ pub(super) struct Summary {
     pub(super) reason: String,
     /// Its topic, partition and offset, as the handler wrote them; empty for a foreign record.
     pub(super) source: String,
+    /// Where it was too large to be kept whole: how many bytes its key, value and headers had.
+    pub(super) cut: Option<usize>,
     /// What was done about it, in order.
     pub(super) actions: Vec<Action>,
 }
@@ -85,21 +90,28 @@ pub(super) fn read(message: &BorrowedMessage<'_>) -> Read {
         return Read::Action(of, action);
     }
     let reason = take(&mut headers, REASON).unwrap_or_default();
+    let bytes = take(&mut headers, BYTES).and_then(|bytes| bytes.parse().ok());
+    let kept = message.key_len() + message.payload_len() + bytes_of(&headers);
     let summary = Summary {
         place: Place { partition: message.partition(), offset: message.offset() },
         appended: at,
         key: message.key().unwrap_or_default().to_vec(),
         reason,
         source: source.unwrap_or_default(),
+        cut: bytes.filter(|bytes| *bytes > kept),
         actions: vec![],
     };
     let payload = message.payload().unwrap_or_default().to_vec();
     Read::Letter(Letter { summary, headers, payload })
 }
 
-/// Takes the last header of that name out, if it is one of the two that the handler adds.
+fn bytes_of(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+/// Takes the last header of that name out, if it is one of those that the handler adds.
 fn take(headers: &mut Headers, name: &str) -> Option<String> {
-    let from = headers.len().saturating_sub(2);
+    let from = headers.len().saturating_sub(ADDED);
     let at = headers[from..].iter().rposition(|(known, _)| known == name)?;
     Some(String::from_utf8_lossy(&headers.remove(from + at).1).into_owned())
 }
@@ -164,10 +176,12 @@ mod tests {
     #[test]
     fn only_the_headers_of_the_handler_are_taken_out() {
         let own = header(POSITION, "a lie");
-        let mut headers = vec![own.clone(), header("x", "y"), header(REASON, "why")];
+        let mut headers = vec![own.clone(), header("x", "y"), header(BYTES, "12")];
+        headers.push(header(REASON, "why"));
         headers.push(header(POSITION, "catalog.commands.3.17"));
         assert_eq!(take(&mut headers, POSITION).as_deref(), Some("catalog.commands.3.17"));
         assert_eq!(take(&mut headers, REASON).as_deref(), Some("why"));
+        assert_eq!(take(&mut headers, BYTES).as_deref(), Some("12"));
         assert_eq!(headers, [own, header("x", "y")]);
     }
 

@@ -56,7 +56,8 @@ pub(super) fn page(letter: &Letter) -> String {
     for (name, value) in &letter.headers {
         let _ = writeln!(text, "  {}: {}", printable(name), readable(value));
     }
-    let _ = writeln!(text, "{} bytes", letter.payload.len());
+    let cut = summary.cut.map(|bytes| format!(", cut: the record had {bytes} in all"));
+    let _ = writeln!(text, "{} bytes{}", letter.payload.len(), cut.unwrap_or_default());
     for (at, bytes) in letter.payload.chunks(WIDTH).enumerate() {
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let seen = |byte: &u8| if matches!(byte, 0x20..=0x7e) { char::from(*byte) } else { '.' };
@@ -81,6 +82,7 @@ pub(super) fn line(letter: &Summary) -> Value {
         "source": source,
         "key": letter.key(),
         "error": letter.reason,
+        "cut": letter.cut,
         "done": letter.actions.iter().map(done).collect::<Vec<_>>(),
     })
 }

@@ -13,6 +13,7 @@ pub(super) fn dead_letter(wish: &Wish, record: &Undecodable) -> Outgoing {
     let topic = CATALOG.lane(wish.lane).name;
     let position = format!("{topic}.{}.{}", wish.partition, wish.offset);
     let mut headers = record.headers.clone();
+    headers.push(("dead-letter-bytes".into(), record.bytes.to_string().into()));
     headers.push(("dead-letter-reason".into(), shortened(record.why.clone()).into()));
     headers.push(("dead-letter-position".into(), position.into()));
     Outgoing {

@@ -1,6 +1,6 @@
 //! A command as it was found in the log.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use domain::{Timestamp, catalog};
 use rdkafka::{Message, message::BorrowedMessage};
@@ -10,7 +10,7 @@ use schemas::{
 };
 use uuid::Uuid;
 
-use crate::log::{Decoder, MessageHeaders, key_of};
+use crate::log::{Decoder, LONGEST_HEADERS, MessageHeaders, key_of, origin_of};
 
 /// A command and where it stands in the log.
 pub(super) struct Wish {
@@ -31,15 +31,24 @@ pub(super) enum Content {
     Undecodable(Box<Undecodable>),
 }
 
-/// A record that is no command, kept byte for byte for the dead letters.
+/// A record that is no command, kept byte for byte for the dead letters; of one that is larger than
+/// a command may be, the beginning.
 pub(super) struct Undecodable {
     pub(super) origin: Option<Origin>,
     pub(super) reply_partition: Option<i32>,
     pub(super) why: String,
+    /// Of the record as it came: its key, its value and its headers.
+    pub(super) bytes: usize,
     pub(super) headers: Headers,
     pub(super) key: Vec<u8>,
     pub(super) payload: Vec<u8>,
 }
+
+/// A record is never larger by what its topic takes, unless it was compressed: then it may say
+/// much more than what can be written down about it.
+const LARGEST: usize = 1 << 20;
+/// What is kept of the key, of the value, and of the headers of a larger one.
+const KEPT: usize = LONGEST_HEADERS;
 
 impl Wish {
     /// Reads a record of a command topic. Whatever it holds, it is one wish.
@@ -83,6 +92,7 @@ impl Wish {
             origin: None,
             reply_partition: None,
             why: String::new(),
+            bytes: 0,
             headers: vec![],
             key: vec![],
             payload: vec![],
@@ -106,16 +116,22 @@ enum Unreadable {
     HeaderName,
     #[error("this build knows no command {0}")]
     Unknown(String),
+    #[error("it is larger than a command may be: {0} bytes")]
+    TooLarge(usize),
 }
 
 fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMessage, Unreadable> {
+    let headers = MessageHeaders::of(message);
+    let bytes = bytes_of(message, &headers);
+    if is_too_large(bytes, &headers) {
+        return Err(Unreadable::TooLarge(bytes));
+    }
     let frame = decoder.open(message.payload().unwrap_or_default())?;
     let aggregate = key_of(message).ok_or(Unreadable::Key)?;
     let home = partition_of(&aggregate.to_string(), CATALOG.commands.partitions);
     if home != message.partition() {
         return Err(Unreadable::Partition);
     }
-    let headers = MessageHeaders::of(message);
     if !headers.have_names() {
         return Err(Unreadable::HeaderName);
     }
@@ -124,16 +140,40 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
     Ok(CommandMessage::read(&headers, aggregate, body)?)
 }
 
+fn bytes_of(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> usize {
+    message.key_len() + message.payload_len() + headers.bytes()
+}
+
+fn is_too_large(bytes: usize, headers: &MessageHeaders<'_>) -> bool {
+    bytes > LARGEST || headers.bytes() > LONGEST_HEADERS
+}
+
 fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
     let headers = MessageHeaders::of(message);
-    let origin = key_of(message).and_then(|key| Origin::of_command(&headers, key).ok());
+    let bytes = bytes_of(message, &headers);
+    let most = if is_too_large(bytes, &headers) { KEPT } else { usize::MAX };
+    let kept = |all: Option<&[u8]>| {
+        let all = all.unwrap_or_default();
+        all[..all.len().min(most)].to_vec()
+    };
     let reply_to = headers.header("ce_replypartition").and_then(|b| std::str::from_utf8(b).ok());
     Undecodable {
-        origin,
+        origin: key_of(message).and_then(|key| origin_of(&headers, key)),
         reply_partition: reply_to.and_then(|text| i32::from_str(text).ok()),
         why,
-        headers: headers.all(),
-        key: message.key().unwrap_or_default().to_vec(),
-        payload: message.payload().unwrap_or_default().to_vec(),
+        bytes,
+        headers: beginning(headers.all(), most),
+        key: kept(message.key()),
+        payload: kept(message.payload()),
     }
+}
+
+/// As many of the headers as have that many bytes together.
+fn beginning(headers: Headers, most: usize) -> Headers {
+    let mut bytes = 0;
+    let fits = |(name, value): &(Cow<'_, str>, Vec<u8>)| {
+        bytes += name.len() + value.len();
+        bytes <= most
+    };
+    headers.into_iter().take_while(fits).collect()
 }

@@ -116,6 +116,16 @@ impl Decoder {
     }
 }
 
+/// Where a command's headers say whose it is.
+pub fn origin_of(headers: &MessageHeaders<'_>, aggregate: Uuid) -> Option<Origin> {
+    // What follows from a command repeats them, and has to fit into the log too.
+    let are_ours = headers.bytes() <= LONGEST_HEADERS;
+    are_ours.then(|| Origin::of_command(headers, aggregate).ok()).flatten()
+}
+
+/// More than the headers of any command have that the api has sent, in bytes.
+pub const LONGEST_HEADERS: usize = 64 << 10;
+
 /// The aggregate id that keys a message. Only canonical text is one: another spelling of the same
 /// id would stand in another partition, and the aggregate would have two owners.
 pub fn key_of(message: &BorrowedMessage<'_>) -> Option<Uuid> {
@@ -152,6 +162,11 @@ impl<'a> MessageHeaders<'a> {
     /// Whether every name is text.
     pub fn have_names(&self) -> bool {
         self.each().all(|(name, _)| str::from_utf8(name).is_ok())
+    }
+
+    /// How many bytes they have.
+    pub fn bytes(&self) -> usize {
+        self.each().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum()
     }
 
     /// Each name and value, as they came.

@@ -6,7 +6,7 @@ use domain::{Timestamp, catalog};
 use projections::Logged;
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{
-    CATALOG, CodecError, CommandMessage, HeaderSource, Lane, Origin, Records, topic::PARTITIONS,
+    CATALOG, CodecError, CommandMessage, HeaderSource, Lane, Records, topic::PARTITIONS,
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::{
     scope::{Scope, Slice},
 };
 use crate::{
-    log::{Bounds, Decoder, MessageHeaders, key_of},
+    log::{Bounds, Decoder, MessageHeaders, key_of, origin_of},
     standing::ANSWER,
 };
 
@@ -147,7 +147,7 @@ impl Taken<'_> {
     ) -> anyhow::Result<()> {
         let headers = MessageHeaders::of(message);
         let Some(key) = key_of(message) else { return Ok(()) };
-        let Ok(origin) = Origin::of_command(&headers, key) else { return Ok(()) };
+        let Some(origin) = origin_of(&headers, key) else { return Ok(()) };
         if !self.scope.is_of(&origin.mall) {
             return Ok(());
         }

@@ -17,10 +17,26 @@ const TEN_MEGABYTES: usize = 10 << 20;
 
 /// Each kind of unreadable record in each lane; all become dead letters, and nothing stops.
 pub(super) async fn unreadable(scene: Scene<'_>) -> Result<u32> {
+    let payloads = [&b""[..], b"no frame\xff", UNKNOWN_SCHEMA, &UNKNOWN_SCHEMA[..3]];
+    write(scene, &payloads).await
+}
+
+/// A body of 10 MB is refused before it comes near the log. As a record it comes there if it was
+/// compressed, and is a dead letter then.
+pub(super) async fn too_large(scene: Scene<'_>) -> Result<u32> {
+    let client = scene.fleet.client()?;
+    let mut body = samples::vacuum();
+    body["description"] = "가".repeat(TEN_MEGABYTES / 3).into();
+    let answer = client.post("/products", &body).send().await?;
+    ensure!(answer.status == 413, "{answer:?}");
+    Ok(1 + write(scene, &[&vec![0; TEN_MEGABYTES]]).await?)
+}
+
+/// Writes such records into each lane, and waits until each is a dead letter.
+async fn write(scene: Scene<'_>, payloads: &[&[u8]]) -> Result<u32> {
     let forger = Forger::new(scene.fleet.setting("JANGBU_KAFKA")?);
     let handler = scene.fleet.process(Role::Handler)?;
     let before = handler.metric("jangbu_dead_letters_total").await?;
-    let payloads = [&b""[..], b"no frame\xff", UNKNOWN_SCHEMA, &UNKNOWN_SCHEMA[..3]];
     let mut written = 0;
     for topic in [CATALOG.commands, CATALOG.bulk] {
         for payload in payloads {
@@ -42,14 +58,4 @@ pub(super) async fn unreadable(scene: Scene<'_>) -> Result<u32> {
     })
     .await?;
     Ok(written)
-}
-
-/// A body of 10 MB is refused before it comes near the log.
-pub(super) async fn too_large(scene: Scene<'_>) -> Result<u32> {
-    let client = scene.fleet.client()?;
-    let mut body = samples::vacuum();
-    body["description"] = "가".repeat(TEN_MEGABYTES / 3).into();
-    let answer = client.post("/products", &body).send().await?;
-    ensure!(answer.status == 413, "{answer:?}");
-    Ok(1)
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{verify, world::World};
 
 const SOON: Duration = Duration::from_secs(30);
+const TEN_MEGABYTES: usize = 10 << 20;
 
 /// What `jangbu dead-letters` prints with these words.
 fn letters(world: &World, words: &[&str]) -> Result<(bool, String)> {
@@ -139,4 +140,44 @@ pub(crate) async fn what_can_be_read_now_is_decided_once(world: &mut World) -> R
     let first = world.client.get(&format!("/commands/{id}")).send().await?.expect(200)?;
     ensure!(first.text("/verdict")? == "UNDECODABLE", "{first:?}");
     Ok(())
+}
+
+/// Compressed, a command comes into the log that is larger than what could be written about it. It
+/// is answered, its beginning is kept, and its partition goes on.
+pub(crate) async fn a_command_of_ten_megabytes_stops_nobody(world: &mut World) -> Result<()> {
+    let (model, _) = world.client.register(&samples::vacuum()).await?;
+    let forger = Forger::new(world.stack.address("JANGBU_KAFKA")?);
+    let partition = partition_of(&model, CATALOG.commands.partitions);
+    let command = forger.records(CATALOG.commands.name, partition, &model)?;
+    let command = command.into_iter().next().context("no command")?;
+    // Read leniently it would be a command: what stands behind it is not looked at.
+    let id = Uuid::now_v7().to_string();
+    let mut large = command.clone().with("ce_id", &id);
+    large.payload.resize(TEN_MEGABYTES, 0);
+    forger.write(&large)?;
+    // And one whose headers are too long to be repeated by an answer.
+    let long = "긴 머리".repeat(TEN_MEGABYTES / 100);
+    forger.write(&command.with("ce_id", &Uuid::now_v7().to_string()).with("ce_actor", &long))?;
+    let both = until("both are dead letters", SOON, async || {
+        let found = listed(world, &model, false)?;
+        Ok((found.len() == 2).then_some(found))
+    })
+    .await?;
+    for letter in &both {
+        let error = letter["error"].as_str().unwrap_or_default();
+        ensure!(error.contains("larger than a command may be"), "{letter}");
+        ensure!(letter["cut"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{letter}");
+        let place = letter["place"].as_str().context("no place")?;
+        let (well, page) = letters(world, &["show", place])?;
+        ensure!(well && page.contains("cut: the record had") && page.len() < 1 << 20, "{page}");
+        let (well, refused) = letters(world, &["resend", place, "--by", "kim", "--force"])?;
+        ensure!(!well && refused.contains("only its beginning is kept"), "{refused}");
+        let (well, dropped) = letters(world, &["drop", place, "--by", "kim"])?;
+        ensure!(well, "{dropped}");
+    }
+    let answer = world.client.get(&format!("/commands/{id}")).send().await?.expect(200)?;
+    ensure!(answer.text("/verdict")? == "UNDECODABLE", "{answer:?}");
+    let path = format!("/products/{model}/reprice");
+    world.client.post(&path, &samples::reprice(1)).send().await?.expect(200)?;
+    verify::finds_nothing(world).await
 }

@@ -183,6 +183,7 @@ fn of_its_servers_and_versions() -> Vec<Trial> {
         trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
+        trial!(on_servers dead_letters::a_command_of_ten_megabytes_stops_nobody),
         trial!(on_servers verify::nothing_is_found_while_others_write),
         trial!(on_servers verify::nothing_is_found_where_a_quiet_shop_wakes),
         trial!(on_servers verify::everything_agrees),
