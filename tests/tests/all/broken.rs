@@ -342,9 +342,11 @@ pub(crate) async fn a_doubled_event_stops_its_partition_and_is_found(
 ) -> Result<()> {
     let scene = Scene::begin(world).await?;
     scene.forger.write(&scene.event()?)?;
+    let there = format!("partition=\"{}\"", scene.partition);
     let projector: &Process = world.fleet.process(Role::Projector)?;
     until("the projector stops the partition", SOON, async || {
-        Ok((projector.metric("jangbu_partition_stopped").await? > 0.0).then_some(()))
+        let stopped = projector.metric_of("jangbu_partition_stopped", &there).await?;
+        Ok((stopped > 0.0).then_some(()))
     })
     .await?;
     // The status of its command stands where the double does, and its caller was told otherwise.

@@ -214,6 +214,7 @@ fn of_what_is_broken() -> Vec<Trial> {
         trial!(on_servers broken::a_missing_document_is_found),
         trial!(on_servers broken::a_forged_checkpoint_is_found),
         trial!(on_servers broken::an_open_transaction_is_found),
+        trial!(on_servers upgrade::a_critical_event_waits_for_a_build_that_knows_it),
         trial!(on_servers broken::what_a_zombie_would_write_is_found),
         trial!(on_servers broken::another_decision_than_the_rules_give_is_found),
         trial!(on_servers broken::a_refusal_with_an_event_is_found),

@@ -1,9 +1,10 @@
-//! This build and the next one at work side by side: the next one has a new field in an event, a new
-//! type of event, and folds its states otherwise (`tests/next/change.patch`).
+//! This build and the next one at work side by side: the next one has a new field in an event, two new
+//! types of events, and folds its states otherwise (`tests/next/change.patch`).
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use schemas::{CATALOG, partition_of};
 use serde_json::json;
 use tests::{
     Client, Load, Role,
@@ -12,8 +13,9 @@ use tests::{
     process::{self, Process, Settings},
     wait::until_true,
 };
+use uuid::Uuid;
 
-use crate::{reading::Reading, replay::filled, restore::Log, world::World};
+use crate::{expired, reading::Reading, replay::filled, restore::Log, world::World};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const READERS: [Role; 3] = [Role::Projector, Role::Handler, Role::Indexer];
@@ -129,6 +131,73 @@ pub(crate) async fn two_builds_work_side_by_side(world: &mut World) -> Result<()
     world.fleet.verify(&[]).await
 }
 
+/// An event of the next build may forbid what this one would decide. This one decides nothing there,
+/// and loses nothing; a build that knows the event goes on. This build's snapshot does not get past
+/// it any more.
+pub(crate) async fn a_critical_event_waits_for_a_build_that_knows_it(
+    world: &mut World,
+) -> Result<()> {
+    let (old, next) = (world.client.clone(), Next::of(world)?);
+    let (handler, version) = prepare(&next).await?;
+    let others = [next.start(Role::Projector)?, next.start(Role::Api)?];
+    let new = next.client().await?;
+    let sealed = brand_in(&old, |partition| partition == expired::PARTITION).await?;
+    let free = brand_in(&old, |partition| partition != expired::PARTITION).await?;
+    world.fleet.terminate(Role::Handler).await?;
+    let key = Uuid::now_v7().to_string();
+    let seal = new.insist(&format!("/brands/{sealed}/seal"), &json!({}), &key).await?;
+    ensure!(seal.expect(200)?.text("/verdict")? == "ACCEPTED");
+    stops_there(world, Role::Projector).await?;
+
+    world.fleet.restart(Role::Handler, None)?;
+    handler.stop().await?;
+    stops_there(world, Role::Handler).await?;
+    rename(&old, &[free], "elsewhere", None).await?;
+    let (path, body) = (format!("/brands/{sealed}/rename"), json!({ "name": "another" }));
+    let key = Uuid::now_v7().to_string();
+    let waits = old.post(&path, &body).key(&key).send().await?.expect(202)?;
+    let location = waits.header("location")?;
+    let handler = world.fleet.process(Role::Handler)?;
+    ensure!(handler.metric_of("jangbu_partition_stopped", &there()).await? > 0.0, "it went on");
+
+    let handler = next.start(Role::Handler)?;
+    world.fleet.terminate(Role::Handler).await?;
+    let decided = new.insist(&path, &body, &key).await?.expect(409)?;
+    ensure!(decided.text("/code")? == "BRAND_SEALED", "{decided:?}");
+    let concluded = async || Ok(new.located(&location).send().await?.status == 200);
+    until_true("the command's state says so too", PATIENCE, concluded).await?;
+
+    world.fleet.restart(Role::Handler, None)?;
+    for process in others.into_iter().chain([handler]) {
+        process.stop().await?;
+    }
+    next.jangbu(&["replay", "drop", "snapshot", "--version", &version]).await?;
+    world.fleet.mend().await
+}
+
+/// A brand that stands in such a partition.
+async fn brand_in(client: &Client, is_there: impl Fn(i32) -> bool) -> Result<String> {
+    loop {
+        let body = json!({ "name": "brand" });
+        let id = client.post("/brands", &body).send().await?.expect(201)?.text("/id")?;
+        if is_there(partition_of(&id, CATALOG.events.partitions)) {
+            return Ok(id);
+        }
+    }
+}
+
+fn there() -> String {
+    format!("partition=\"{}\"", expired::PARTITION)
+}
+
+async fn stops_there(world: &mut World, role: Role) -> Result<()> {
+    let process = world.fleet.process(role)?;
+    until_true("it stops before the event", PATIENCE, async || {
+        Ok(process.metric_of("jangbu_partition_stopped", &there()).await? > 0.0)
+    })
+    .await
+}
+
 /// Makes what the next build needs beside what this one uses; its handler, which waited for that,
 /// and the version of its snapshot.
 async fn prepare(next: &Next) -> Result<(Process, String)> {
@@ -190,7 +259,7 @@ async fn rename(
 
 async fn describe(client: &Client, brand: &str) -> Result<Answer> {
     let (path, body) = (format!("/brands/{brand}/describe"), json!({ "text": TEXT }));
-    client.insist(&path, &body, &uuid::Uuid::now_v7().to_string()).await?.expect(200)
+    client.insist(&path, &body, &Uuid::now_v7().to_string()).await?.expect(200)
 }
 
 /// Whichever build wrote them down, nothing of the events is missing.
