@@ -93,7 +93,8 @@ class Proxies(unittest.TestCase):
         for key in ("JANGBU_KAFKA", "JANGBU_REGISTRY", "JANGBU_MYSQL", "JANGBU_OPENSEARCH"):
             server = key.removeprefix("JANGBU_").lower()
             self.assertIn(f":{stack.ports[f'toxiproxy_{server}']}", found[key])
-            self.assertIn(f":{stack.ports[server]}", found[key.replace("JANGBU_", "JANGBU_DIRECT_")])
+            for client, port in {"DIRECT": server, "HANDLER": f"toxiproxy_{server}.handler"}.items():
+                self.assertIn(f":{stack.ports[port]}", found[key.replace("JANGBU_", f"JANGBU_{client}_")])
         self.assertEqual(found["JANGBU_TOXIPROXY"], f"http://127.0.0.1:{stack.ports['toxiproxy']}")
 
     def test_a_broker_sends_clients_that_come_by_proxy_back_to_the_proxy(self):
@@ -102,10 +103,12 @@ class Proxies(unittest.TestCase):
             upstreams = servers.one(stack, "toxiproxy").upstreams()
             for broker in servers.brokers(stack):
                 listeners = properties(stack, broker)
-                self.assertIn(f"PROXIED://127.0.0.1:{upstreams[broker]}", listeners["listeners"])
-                proxy = stack.ports[f"toxiproxy_{broker}"]
-                self.assertIn(f"PROXIED://127.0.0.1:{proxy}", listeners["advertised.listeners"])
-                self.assertNotEqual(listeners["inter.broker.listener.name"], "PROXIED")
+                for way, listener in {broker: "PROXIED", f"{broker}.api": "PROXIED_API"}.items():
+                    self.assertIn(f"{listener}://127.0.0.1:{upstreams[way]}", listeners["listeners"])
+                    proxy = stack.ports[f"toxiproxy_{way}"]
+                    self.assertIn(f"{listener}://127.0.0.1:{proxy}", listeners["advertised.listeners"])
+                    self.assertIn(f"{listener}:PLAINTEXT", listeners["listener.security.protocol.map"])
+                self.assertEqual(listeners["inter.broker.listener.name"], "CLIENTS")
 
     def test_a_stack_without_proxies_has_the_addresses_of_its_servers_only(self):
         stack = with_ports("dev")

@@ -183,9 +183,23 @@ impl Fleet {
     pub fn restart(&mut self, role: Role, fault: Option<&str>) -> Result<()> {
         self.running.remove(&role);
         let metrics = self.metrics.get(&role).cloned();
-        let process = self.begin(role, role.binary(), fault, metrics)?;
+        let process = begin(self.own_settings(role), role, role.binary(), fault, metrics)?;
         self.running.insert(role, process);
         Ok(())
+    }
+
+    /// The settings of the fleet's own process of a role: where the stack has proxies, it comes
+    /// through those that nobody else uses.
+    fn own_settings(&self, role: Role) -> Settings {
+        let own = format!("JANGBU_{}_", role.word().to_uppercase());
+        let mut settings = self.settings.clone();
+        for (key, value) in &self.settings {
+            let usual = key.strip_prefix(&own).map(|name| format!("JANGBU_{name}"));
+            if let Some(setting) = usual.and_then(|key| settings.get_mut(&key)) {
+                setting.clone_from(value);
+            }
+        }
+        settings
     }
 
     /// As [`Fleet::restart`], with further settings.
@@ -194,7 +208,7 @@ impl Fleet {
     /// When it cannot be started.
     pub fn start_with(&mut self, role: Role, further: &[(&str, &str)]) -> Result<()> {
         self.running.remove(&role);
-        let mut settings = self.settings.clone();
+        let mut settings = self.own_settings(role);
         settings
             .extend(further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let process = Process::start(role.binary(), role.binary(), &settings)?;
@@ -227,22 +241,7 @@ impl Fleet {
             Role::Api => None,
             _ => Some(format!("127.0.0.1:{}", free_port()?)),
         };
-        self.begin(role, name, fault, metrics)
-    }
-
-    fn begin(
-        &self,
-        role: Role,
-        name: &str,
-        fault: Option<&str>,
-        metrics: Option<String>,
-    ) -> Result<Process> {
-        let mut settings = self.settings.clone();
-        settings.extend(metrics.map(|at| ("JANGBU_METRICS".to_owned(), at)));
-        if let Some(fault) = fault {
-            settings.insert("JANGBU_FAULT".to_owned(), fault.to_owned());
-        }
-        Process::start(role.binary(), name, &settings)
+        begin(self.settings.clone(), role, name, fault, metrics)
     }
 
     /// Starts again what has ended, and waits until the api is ready.
@@ -301,6 +300,20 @@ impl Fleet {
         ensure!(faults.is_empty(), "{}", faults.join("; "));
         Ok(())
     }
+}
+
+fn begin(
+    mut settings: Settings,
+    role: Role,
+    name: &str,
+    fault: Option<&str>,
+    metrics: Option<String>,
+) -> Result<Process> {
+    settings.extend(metrics.map(|at| ("JANGBU_METRICS".to_owned(), at)));
+    if let Some(fault) = fault {
+        settings.insert("JANGBU_FAULT".to_owned(), fault.to_owned());
+    }
+    Process::start(role.binary(), name, &settings)
 }
 
 /// A port that nobody listens on now.

@@ -155,19 +155,23 @@ pub async fn watch(binary: &str, arguments: &[&str], settings: &Settings) -> Res
 /// # Errors
 /// When /proc cannot be read.
 pub fn end_leftovers(names: &[&str], settings: &Settings) -> Result<()> {
-    let (folder, kafka) = (binaries()?, settings.get("JANGBU_KAFKA").context("no JANGBU_KAFKA")?);
+    let folder = binaries()?;
+    // A stack may have several addresses of the same brokers, one for each who asks.
+    let kafka = settings.iter().filter(|(key, _)| key.ends_with("_KAFKA"));
+    let marks: Vec<_> = kafka.map(|(_, address)| format!("JANGBU_KAFKA={address}")).collect();
+    ensure!(!marks.is_empty(), "no JANGBU_KAFKA");
     let is_ours = |executable: &Path| {
         let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // So Linux marks what was built anew meanwhile.
         let name = name.strip_suffix(" (deleted)").unwrap_or(name);
         executable.starts_with(&folder) && names.contains(&name)
     };
-    let mark = format!("JANGBU_KAFKA={kafka}");
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let Ok(executable) = fs::read_link(path.join("exe")) else { continue };
         let environment = fs::read(path.join("environ")).unwrap_or_default();
-        let is_on_it = environment.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes());
+        let is_mark = |pair: &[u8]| marks.iter().any(|mark| mark.as_bytes() == pair);
+        let is_on_it = environment.split(|byte| *byte == 0).any(is_mark);
         let pid = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
         if let Some(pid) = pid
             && is_on_it

@@ -7,14 +7,14 @@ import uuid
 from pathlib import Path
 
 from . import cache, java
-from .servers import Server, brokers, proxied
+from .servers import Server, brokers, ways
 from .settings import HERE, Problem, Stack, fill
 
 
 class Kafka(Server):
     @property
     def more_ports(self) -> list[str]:
-        return ["controller", "proxied"] if proxied(self.stack) else ["controller"]
+        return ["controller", *ways(self.stack, self.name)]
 
     def check(self) -> None:
         super().check()
@@ -34,6 +34,7 @@ class Kafka(Server):
             "controllers": ",".join(f"127.0.0.1:{port}" for port in self.controllers()),
             "listeners": listening(self.listeners()),
             "advertised": listening(self.listeners() | self.advertised()),
+            "protocols": ",".join(f"{name}:PLAINTEXT" for name in self.listeners()),
             "data": self.home / "data",
             "copies": copies,
             "in_sync": max(1, copies - 1),
@@ -52,11 +53,11 @@ class Kafka(Server):
 
     def listeners(self) -> dict[str, int]:
         found = {"CLIENTS": self.port(), "CONTROLLER": self.port("controller")}
-        return found | ({"PROXIED": self.port("proxied")} if proxied(self.stack) else {})
+        return found | {listener(way): self.port(way) for way in ways(self.stack, self.name)}
 
     def advertised(self) -> dict[str, int]:
-        """A client by proxy is told to stay with the proxies."""
-        return {"PROXIED": self.stack.ports[f"toxiproxy_{self.name}"]} if proxied(self.stack) else {}
+        """A client by proxy is told to stay with its proxies."""
+        return {listener(way): self.stack.ports[f"toxiproxy_{way}"] for way in ways(self.stack, self.name)}
 
     def lacks(self, running: list[str]) -> str | None:
         """Most of a cluster's brokers have to run, or none of them can answer."""
@@ -98,6 +99,11 @@ class Kafka(Server):
         found = {"JANGBU_KAFKA": bootstrap(self.stack)}
         copies = len(brokers(self.stack))
         return found | ({"JANGBU_REPLICATION": str(copies)} if copies > 1 else {})
+
+
+def listener(way: str) -> str:
+    """The name of the listener for those who come by that proxy."""
+    return "_".join(["PROXIED", *way.split(".")[1:]]).upper()
 
 
 def listening(listeners: dict[str, int]) -> str:

@@ -26,6 +26,15 @@ def proxied(stack: Stack) -> bool:
     return stack.settings["toxiproxy"]["enabled"]
 
 
+# Those who can lose the network alone; all others share the proxies of nobody.
+CLIENTS = ["api", "handler", "projector", "indexer"]
+
+
+def ways(stack: Stack, server: str) -> list[str]:
+    """The names of the proxies in front of a server: one for each client, and one for all others."""
+    return [server, *(f"{server}.{client}" for client in CLIENTS)] if proxied(stack) else []
+
+
 def every(stack: Stack) -> list["Server"]:
     return [one(stack, name) for name in names(stack)]
 

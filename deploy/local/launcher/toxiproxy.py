@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from . import cache, web
-from .servers import Server, addresses, names, proxied
+from .servers import CLIENTS, Server, addresses, names, proxied, ways
 from .settings import Problem, Stack
 
 MODULE = "github.com/Shopify/toxiproxy/v2/cmd/server"
@@ -19,7 +19,7 @@ class Toxiproxy(Server):
 
     @property
     def more_ports(self) -> list[str]:
-        return behind(self.stack)
+        return [way for server in behind(self.stack) for way in ways(self.stack, server)]
 
     def ingredients(self) -> list[str]:
         return [MODULE]
@@ -39,9 +39,13 @@ class Toxiproxy(Server):
         return {self.home / "proxies.json": json.dumps(proxies, indent=2) + "\n"}
 
     def upstreams(self) -> dict[str, int]:
-        """A broker tells a client where to come back to, hence its listener for those by proxy."""
+        """A broker tells a client where to come back to, hence a listener of it for each proxy."""
         ports = self.stack.ports
-        return {name: ports.get(f"{name}_proxied", ports[name]) for name in behind(self.stack)}
+        return {
+            way: ports.get(f"{server}_{way}", ports[server])
+            for server in behind(self.stack)
+            for way in ways(self.stack, server)
+        }
 
     def command(self) -> list[str]:
         proxies = f"-config={self.home}/proxies.json"
@@ -52,7 +56,7 @@ class Toxiproxy(Server):
 
     def answers(self) -> bool:
         proxies = json.loads(web.get(f"{self.url()}/proxies") or "{}")
-        return all(name in proxies for name in behind(self.stack))
+        return all(name in proxies for name in self.more_ports)
 
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port()}"
@@ -62,24 +66,29 @@ class Toxiproxy(Server):
 
 
 def behind(stack: Stack) -> list[str]:
-    """The servers that have a proxy, which is called as they are."""
+    """The servers that have proxies."""
     return [name for name in names(stack) if name != "toxiproxy"]
 
 
 def addresses_of_clients(stack: Stack) -> dict[str, str]:
-    """The proxies' under the usual names, and the servers' own beside them; without proxies, the servers' own."""
+    """The proxies' under the usual names, and beside them each client's own and the servers'; without
+    proxies, the servers' alone."""
     direct = addresses(stack)
     if not proxied(stack):
         return direct
     usual = addresses(in_front(stack))
-    around = {
-        key.replace("JANGBU_", "JANGBU_DIRECT_"): value for key, value in direct.items() if value != usual[key]
+    seen = {"direct": direct} | {client: addresses(in_front(stack, f".{client}")) for client in CLIENTS}
+    others = {
+        key.replace("JANGBU_", f"JANGBU_{client.upper()}_"): value
+        for client, found in seen.items()
+        for key, value in found.items()
+        if value != usual[key]
     }
-    return usual | around
+    return usual | others
 
 
-def in_front(stack: Stack) -> Stack:
-    """The stack as it looks to those who come through the proxies."""
+def in_front(stack: Stack, client: str = "") -> Stack:
+    """The stack as it looks to a client, or to any other that comes through the proxies."""
     seen = copy.copy(stack)
-    seen.ports = stack.ports | {name: stack.ports[f"toxiproxy_{name}"] for name in behind(stack)}
+    seen.ports = stack.ports | {name: stack.ports[f"toxiproxy_{name}{client}"] for name in behind(stack)}
     return seen

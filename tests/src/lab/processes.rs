@@ -142,7 +142,7 @@ pub(super) async fn crowd(mut scene: Scene<'_>) -> Result<u32> {
 }
 
 /// Waits until a process owns as many partitions as it should.
-async fn owns(process: &Process, enough: impl Fn(f64) -> bool) -> Result<()> {
+pub(super) async fn owns(process: &Process, enough: impl Fn(f64) -> bool) -> Result<()> {
     until_true("it owns its partitions", PATIENCE, async || {
         Ok(enough(process.metric("jangbu_partitions_owned").await?))
     })
@@ -172,7 +172,7 @@ impl Scene<'_> {
     }
 
     /// So that a few runs come to all of them.
-    fn in_turn<T: Copy>(&self, all: &[T]) -> T {
+    pub(super) fn in_turn<T: Copy>(&self, all: &[T]) -> T {
         let length = u64::try_from(all.len()).unwrap_or(1);
         all[usize::try_from(self.turn % length).unwrap_or(0)]
     }

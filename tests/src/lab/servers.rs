@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use reqwest::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PATIENCE, Scene};
-use crate::{Role, process::Signal, until};
+use crate::{Role, process::Signal, until, wait::until_true};
 
 /// How long a server is away beside the time that it takes to start.
 const AWAY: Duration = Duration::from_secs(3);
@@ -67,4 +67,41 @@ pub(super) async fn search_is_full(scene: Scene<'_>) -> Result<u32> {
     tokio::time::sleep(AWAY).await;
     block(json!(null)).await?;
     Ok(1)
+}
+
+/// The search engine answers 429, as one does that has more to do than it can: by its admission
+/// control, whose limit any load is above. First to documents, then to searches too.
+pub(super) async fn search_is_busy(scene: Scene<'_>) -> Result<u32> {
+    let base = scene.fleet.setting("JANGBU_OPENSEARCH")?.to_owned();
+    let limit = async |mode: Value, [documents, searches]: [Value; 2]| {
+        let settings = json!({"transient": {
+            "admission_control.transport.mode": mode,
+            "admission_control.indexing.cpu_usage.limit": documents,
+            "admission_control.search.cpu_usage.limit": searches,
+            // It refuses nobody before it has measured for as long as this: else for 2 minutes.
+            "node.resource.tracker.global_io_usage.window_duration": "5s",
+        }});
+        let request = Client::new().put(format!("{base}/_cluster/settings")).json(&settings);
+        request.send().await?.error_for_status().map(drop)
+    };
+    let client = scene.fleet.client()?;
+    let indexer = scene.fleet.process(Role::Indexer)?;
+    let retried = async || indexer.metric_of("jangbu_retries_total", "reason=\"index\"").await;
+    let before = retried().await?;
+    let felt = async {
+        limit(json!("enforced"), [json!(0), Value::Null]).await?;
+        let are_sent_again = async || Ok(retried().await? > before);
+        until_true("documents are refused and sent again", PATIENCE, are_sent_again).await?;
+        limit(json!("enforced"), [json!(0), json!(0)]).await?;
+        until_true("searches are refused", PATIENCE, async || {
+            let search = client.search("청소기").send().await?;
+            ensure!([200, 503].contains(&search.status), "{search:?}");
+            Ok(search.status == 503 && search.header("retry-after").is_ok())
+        })
+        .await
+    }
+    .await;
+    tokio::time::sleep(AWAY).await;
+    limit(Value::Null, [Value::Null, Value::Null]).await?;
+    felt.map(|()| 1)
 }

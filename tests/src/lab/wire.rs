@@ -4,9 +4,10 @@ use std::{ops::Range, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, RequestBuilder};
+use schemas::topic::PARTITIONS;
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Scene};
+use super::{PATIENCE, Scene, processes::owns};
 use crate::{Role, process::Signal, wait::until_true};
 
 /// How long each of it lasts, in milliseconds: shorter and longer than a session and a transaction
@@ -14,6 +15,21 @@ use crate::{Role, process::Signal, wait::until_true};
 const LASTS: Range<u64> = 1_000..12_000;
 /// Longer than a transaction may take.
 const COMMIT_LOST: Duration = Duration::from_millis(3_500);
+
+/// Who goes to which server.
+const WAYS: [(Role, &str); 9] = [
+    (Role::Handler, "kafka"),
+    (Role::Handler, "mysql"),
+    (Role::Projector, "kafka"),
+    (Role::Projector, "mysql"),
+    (Role::Indexer, "kafka"),
+    (Role::Indexer, "mysql"),
+    (Role::Indexer, "opensearch"),
+    (Role::Api, "kafka"),
+    (Role::Api, "mysql"),
+];
+/// What can happen to one of them alone.
+const ALONE: [Wire; 4] = [Wire::Slow, Wire::HalfOpen, Wire::Reset, Wire::Cut];
 
 /// What happens to the bytes; the names are toxiproxy's.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +52,35 @@ pub(super) async fn disturb(mut scene: Scene<'_>, wire: Wire, server: &str) -> R
     proxies.begin(wire).await?;
     tokio::time::sleep(Duration::from_millis(scene.chance.u64(LASTS))).await;
     proxies.end().await?;
+    Ok(1)
+}
+
+/// One process alone is disturbed on its way to one server: each in turn, to each that it needs.
+pub(super) async fn disturb_one(mut scene: Scene<'_>) -> Result<u32> {
+    let ((role, server), wire) = (scene.in_turn(&WAYS), ALONE[scene.chance.usize(..ALONE.len())]);
+    let proxies = Proxies::of(&scene, role, server).await?;
+    let what = || format!("{} to {server}: {wire:?}", role.binary());
+    proxies.begin(wire).await.with_context(what)?;
+    tokio::time::sleep(Duration::from_millis(scene.chance.u64(LASTS))).await;
+    proxies.end().await.with_context(what)?;
+    Ok(1)
+}
+
+/// A handler alone hears nothing of the brokers any more. Another takes its partitions over; then
+/// the first hears them again, and all that it has asked for comes through late.
+pub(super) async fn isolate(scene: Scene<'_>) -> Result<u32> {
+    let everything = f64::from(PARTITIONS);
+    let successor = scene.fleet.another(Role::Handler, "command-handler-2", None)?;
+    owns(&successor, |owned| owned > 0.0).await?;
+    let proxies = Proxies::of(&scene, Role::Handler, "kafka").await?;
+    proxies.begin(Wire::HalfOpen).await?;
+    owns(&successor, |owned| owned >= everything).await.context("its successor")?;
+    scene.load.until_decided(200, PATIENCE).await.context("by its successor")?;
+    proxies.end().await?;
+    owns(scene.fleet.process(Role::Handler)?, |owned| owned > 0.0).await.context("back again")?;
+    owns(&successor, |owned| owned < everything).await.context("they share again")?;
+    scene.load.until_decided(200, PATIENCE).await.context("by both")?;
+    successor.stop().await?;
     Ok(1)
 }
 
@@ -70,11 +115,25 @@ struct Proxies {
 
 impl Proxies {
     async fn before(scene: &Scene<'_>, server: &str) -> Result<Self> {
+        Self::named(scene, |name| name.starts_with(server), server).await
+    }
+
+    /// Those that only the fleet's own process of a role comes through.
+    async fn of(scene: &Scene<'_>, role: Role, server: &str) -> Result<Self> {
+        let own = |name: &str| name.starts_with(server) && name.ends_with(role.word());
+        Self::named(scene, own, server).await
+    }
+
+    async fn named(
+        scene: &Scene<'_>,
+        is_meant: impl Fn(&str) -> bool,
+        server: &str,
+    ) -> Result<Self> {
         let base = format!("{}/proxies", scene.fleet.setting("JANGBU_TOXIPROXY")?);
         let http = Client::new();
         let all: Value = http.get(&base).send().await?.error_for_status()?.json().await?;
         let all = all.as_object().context("no proxies")?;
-        let names: Vec<_> = all.keys().filter(|name| name.starts_with(server)).cloned().collect();
+        let names: Vec<_> = all.keys().filter(|name| is_meant(name)).cloned().collect();
         ensure!(!names.is_empty(), "no proxy before {server}");
         Ok(Self { http, base, names })
     }
