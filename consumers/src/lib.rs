@@ -8,6 +8,7 @@ pub mod generate;
 pub mod handler;
 pub mod import;
 pub mod indexer;
+mod lag;
 pub mod log;
 pub mod needed;
 pub mod past;

@@ -1,11 +1,7 @@
 //! The projector: from the log to the read models. Those of a set share a thread, a consumer group
 //! and each transaction, so that the log is read and decoded once, and what they show agrees.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, thread, time::Duration};
 
 use domain::Timestamp;
 use projections::{Engine, Pool, Version, command_status, known, version};
@@ -18,6 +14,7 @@ use tokio::{
 use crate::{
     config::{Config, Usage},
     faults,
+    lag::now,
     log::{Decoder, Ends, Kafka},
     needed,
     shutdown::Shutdown,
@@ -197,9 +194,4 @@ fn command_statuses(versions: &[Version]) -> Vec<i32> {
     let ours = versions.iter().filter(|version| version.ours && version.ready);
     let ours = ours.filter(|version| version.projection == "command_status");
     ours.map(|version| version.version).collect()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

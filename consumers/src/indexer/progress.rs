@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use domain::Timestamp;
@@ -11,6 +11,7 @@ use schemas::CATALOG;
 
 use super::following::Following;
 use crate::{
+    lag::{Lag, now, seconds_between},
     log::{Ends, Reader},
     telemetry::{
         APPLIED, BATCH_RECORDS, DOCUMENTS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE, SEARCH_REFUSED,
@@ -24,13 +25,12 @@ pub(super) struct Progress {
     version: String,
     ends: Ends,
     told: Instant,
-    /// When each partition was last seen with nothing left to index.
-    level: BTreeMap<i32, Timestamp>,
+    lag: Lag,
 }
 
 impl Progress {
     pub(super) fn new(version: i32, ends: Ends) -> Self {
-        Self { version: version.to_string(), ends, told: Instant::now(), level: BTreeMap::new() }
+        Self { version: version.to_string(), ends, told: Instant::now(), lag: Lag::default() }
     }
 
     /// Changes, appended at those times, are in the index and behind its checkpoint.
@@ -38,7 +38,7 @@ impl Progress {
         metrics::counter!(APPLIED, "projection" => PROJECTION).increment(appended.len() as u64);
         let (now, age) = (now(), metrics::histogram!(PROJECTION_AGE, "projection" => PROJECTION));
         for &appended in appended {
-            age.record(seconds(appended, now));
+            age.record(seconds_between(appended, now));
         }
     }
 
@@ -54,19 +54,13 @@ impl Progress {
             let next = following.at().next(topic);
             applied.insert((topic, partition), next);
             let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
-            self.lag(partition, behind, following.at().appended);
+            self.gauges(partition, behind, following.at().appended);
         }
         reader.report(&applied);
     }
 
-    fn lag(&mut self, partition: i32, behind: i64, appended: Timestamp) {
-        let (now, level) = (now(), self.level.entry(partition).or_default());
-        if behind == 0 {
-            *level = now;
-        }
-        // What is not indexed was appended after the last that is, and after the partition was
-        // last level with the log.
-        let age = if behind == 0 { 0.0 } else { seconds(appended.max(*level), now) };
+    fn gauges(&mut self, partition: i32, behind: i64, appended: Timestamp) {
+        let age = self.lag.seconds(partition, behind, appended);
         let behind = f64::from(i32::try_from(behind).unwrap_or(i32::MAX));
         self.gauge(LAG_RECORDS, partition).set(behind);
         self.gauge(LAG_SECONDS, partition).set(age);
@@ -74,7 +68,7 @@ impl Progress {
 
     /// Tells of no partition any more.
     pub(super) fn forget(&mut self) {
-        for partition in std::mem::take(&mut self.level).into_keys() {
+        for partition in self.lag.forget() {
             self.gauge(LAG_RECORDS, partition).set(0);
             self.gauge(LAG_SECONDS, partition).set(0);
         }
@@ -99,14 +93,4 @@ pub(super) fn sent(written: &[Written], retried: usize) {
     count("retried", retried);
     let refused = written.iter().filter(|one| matches!(one, Written::Refused(_))).count();
     metrics::counter!(SEARCH_REFUSED).increment(refused as u64);
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    let millis = to.0.saturating_sub(from.0).max(0);
-    Duration::from_millis(millis.unsigned_abs()).as_secs_f64()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

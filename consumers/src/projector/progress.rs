@@ -1,13 +1,13 @@
 //! How far a projection has come, for people and for lag tools.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use domain::Timestamp;
 use projections::{AnyProjection, Checkpoint};
 use schemas::Topic;
 
-use super::now;
 use crate::{
+    lag::{Lag, now, seconds_between},
     log::Ends,
     telemetry::{APPLIED, BATCH_RECORDS, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE, STAGE_SECONDS},
 };
@@ -16,13 +16,12 @@ use crate::{
 pub(super) struct Progress {
     projection: &'static dyn AnyProjection,
     ends: Ends,
-    /// When each partition was last seen with nothing left to apply.
-    level: BTreeMap<i32, Timestamp>,
+    lag: Lag,
 }
 
 impl Progress {
     pub(super) fn new(projection: &'static dyn AnyProjection, ends: Ends) -> Self {
-        Self { projection, ends, level: BTreeMap::new() }
+        Self { projection, ends, lag: Lag::default() }
     }
 
     /// Records, appended at those times, have been applied, which took so long.
@@ -37,7 +36,7 @@ impl Progress {
         metrics::histogram!(STAGE_SECONDS, "stage" => "project", "projection" => name).record(took);
         let age = metrics::histogram!(PROJECTION_AGE, "projection" => name);
         for appended in appended {
-            age.record(seconds(*appended, now));
+            age.record(seconds_between(*appended, now));
         }
     }
 
@@ -48,18 +47,12 @@ impl Progress {
                 self.ends.behind(topic.name, partition, checkpoint.next(topic.name))
             };
             let behind = self.projection.topics().iter().filter_map(behind).sum();
-            self.lag(partition, behind, checkpoint.appended);
+            self.gauges(partition, behind, checkpoint.appended);
         }
     }
 
-    fn lag(&mut self, partition: i32, behind: i64, appended: Timestamp) {
-        let (now, level) = (now(), self.level.entry(partition).or_default());
-        if behind == 0 {
-            *level = now;
-        }
-        // What is not applied was appended after the last record applied, and after the partition
-        // was last level with the log.
-        let age = if behind == 0 { 0.0 } else { seconds(appended.max(*level), now) };
+    fn gauges(&mut self, partition: i32, behind: i64, appended: Timestamp) {
+        let age = self.lag.seconds(partition, behind, appended);
         let behind = f64::from(i32::try_from(behind).unwrap_or(i32::MAX));
         self.gauge(LAG_RECORDS, partition).set(behind);
         self.gauge(LAG_SECONDS, partition).set(age);
@@ -67,7 +60,7 @@ impl Progress {
 
     /// Tells of no partition any more.
     pub(super) fn forget(&mut self) {
-        for partition in std::mem::take(&mut self.level).into_keys() {
+        for partition in self.lag.forget() {
             self.gauge(LAG_RECORDS, partition).set(0);
             self.gauge(LAG_SECONDS, partition).set(0);
         }
@@ -77,9 +70,4 @@ impl Progress {
         let projection = self.projection.name();
         metrics::gauge!(metric, "projection" => projection, "partition" => partition.to_string())
     }
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    let millis = to.0.saturating_sub(from.0).max(0);
-    Duration::from_millis(millis.unsigned_abs()).as_secs_f64()
 }
