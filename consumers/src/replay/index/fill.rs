@@ -234,8 +234,10 @@ impl Filling {
                 if told.elapsed() >= TELL_EVERY {
                     told = Instant::now();
                     let of_about = known.products.max(written);
-                    teller
-                        .tell(json!({ "written": written, "of_about": of_about, "rate": rate }))?;
+                    let seconds_left = (of_about - written).checked_div(rate);
+                    teller.tell(json!({
+                        "written": written, "of_about": of_about, "rate": rate, "seconds_left": seconds_left,
+                    }))?;
                 }
             }
             anyhow::Ok(!shutdown.requested())
