@@ -37,7 +37,7 @@ const MOST: usize = 4096;
 /// take from all others the processor time that refusing takes; so it costs a connection its time.
 const KEPT_BACK: Duration = Duration::from_millis(100);
 /// How many refusals are kept back at once; what comes beyond them is refused at once.
-const MOST_KEPT_BACK: usize = 4096;
+const MOST_KEPT_BACK: usize = MOST;
 /// How long a request may take. Beyond what it may ask to wait for, a read needs the read models
 /// and a command its body and the log's acknowledgement, each with a limit of its own; so this one
 /// is met where a server hangs.
