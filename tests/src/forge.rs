@@ -72,10 +72,11 @@ impl Forger {
         bail!("{topic} {partition} has no end")
     }
 
-    /// Writes a record, compressed: so one can be larger than its topic takes.
+    /// Writes a record, compressed: so one may be sent that is larger than its topic takes. Whether
+    /// it is taken, the topic's end tells.
     ///
     /// # Errors
-    /// When the brokers do not take it.
+    /// When the brokers do not answer.
     pub fn write(&self, forged: &Forged) -> Result<()> {
         let mut config = self.config();
         config.set("compression.type", "lz4").set("message.max.bytes", "20000000");
@@ -132,15 +133,22 @@ impl Forger {
         Ok(done.elements().iter().try_for_each(|element| element.error())?)
     }
 
-    /// Tells the brokers for how long a topic's records are kept; its other settings are the
-    /// brokers' own until `jangbu topics apply`.
+    /// Tells the brokers for how long a topic's records are kept.
     ///
     /// # Errors
     /// When they do not answer.
     pub async fn keep_for(&self, topic: &str, time: Duration) -> Result<()> {
+        self.configure(topic, "retention.ms", &time.as_millis().to_string()).await
+    }
+
+    /// Tells the brokers a setting of a topic; its other settings are the brokers' own until `jangbu
+    /// topics apply`.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub async fn configure(&self, topic: &str, name: &str, value: &str) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
-        let millis = time.as_millis().to_string();
-        let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.ms", &millis);
+        let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
         for altered in admin.alter_configs([&alter], &AdminOptions::new()).await? {
             altered.map_err(|(_, code)| anyhow!("{topic} was not configured: {code}"))?;
         }

@@ -40,6 +40,9 @@ fn settings_of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
         ("retention.bytes", "-1".to_owned()),
         ("message.timestamp.type", "LogAppendTime".to_owned()),
         ("max.message.bytes", largest.to_owned()),
+        // What comes compressed is stored as it is read, and measured so: else 10 MB might come in 40
+        // KB, or by a codec that a reader does not have.
+        ("compression.type", "uncompressed".to_owned()),
     ];
     if let Retention::Hours(hours) = topic.retention {
         // Only whole segments expire: without this a quiet partition keeps its records twice as long.

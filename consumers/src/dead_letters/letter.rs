@@ -134,6 +134,13 @@ impl Action {
     }
 }
 
+impl Letter {
+    /// How many bytes are kept of it.
+    pub(super) fn bytes(&self) -> usize {
+        self.summary.key.len() + self.payload.len() + bytes_of(&self.headers)
+    }
+}
+
 impl Summary {
     /// The key, where it is text.
     pub(super) fn key(&self) -> std::borrow::Cow<'_, str> {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context as _;
 use domain::{Aggregate as _, CommandId, Timestamp, catalog};
 use schemas::{
-    CATALOG, Codec, CommandMessage, Decision, DecisionMessage, EventMessage, Headers, Origin,
-    Outcome, Records, Verdict,
+    CATALOG, Codec, CommandMessage, DEAD_LETTERS, Decision, DecisionMessage, EventMessage, Headers,
+    Origin, Outcome, Records, Verdict,
 };
 use uuid::Uuid;
 
@@ -204,7 +204,6 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
         }
-        metrics::counter!(telemetry::DEAD_LETTERS).increment(1);
         tracing::error!(
             partition = wish.partition,
             offset = wish.offset,
@@ -319,6 +318,8 @@ impl<'a> Batch<'a> {
     /// Takes everything as true, now that the records stand at `delivered`, and returns what is
     /// to be told.
     pub(super) fn settle(self, delivered: &[i64]) -> Vec<Reply> {
+        let letters = self.records.iter().filter(|record| record.topic == DEAD_LETTERS.name);
+        metrics::counter!(telemetry::DEAD_LETTERS).increment(letters.count() as u64);
         let offset_of = |last: Option<usize>| last.and_then(|at| delivered.get(at)).copied();
         for (aggregate, mut draft) in self.states {
             draft.value.last_event = offset_of(draft.last).unwrap_or(draft.value.last_event);

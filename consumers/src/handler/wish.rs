@@ -10,7 +10,7 @@ use schemas::{
 };
 use uuid::Uuid;
 
-use crate::log::{Decoder, LONGEST_HEADERS, MessageHeaders, key_of, origin_of};
+use crate::log::{Decoder, MessageHeaders, bytes_of, is_too_large, key_of, origin_of};
 
 /// A command and where it stands in the log.
 pub(super) struct Wish {
@@ -18,7 +18,7 @@ pub(super) struct Wish {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) appended: Timestamp,
-    /// How many bytes its value has.
+    /// How many bytes the record has.
     pub(super) size: usize,
     pub(super) content: Content,
 }
@@ -44,11 +44,8 @@ pub(super) struct Undecodable {
     pub(super) payload: Vec<u8>,
 }
 
-/// A record is never larger by what its topic takes, unless it was compressed: then it may say
-/// much more than what can be written down about it.
-const LARGEST: usize = 1 << 20;
 /// What is kept of the key, of the value, and of the headers of a larger one.
-const KEPT: usize = LONGEST_HEADERS;
+const KEPT: usize = 64 << 10;
 
 impl Wish {
     /// Reads a record of a command topic. Whatever it holds, it is one wish.
@@ -70,7 +67,7 @@ impl Wish {
             partition: message.partition(),
             offset: message.offset(),
             appended: Timestamp(message.timestamp().to_millis().unwrap_or_default()),
-            size: message.payload_len(),
+            size: bytes_of(message, &MessageHeaders::of(message)),
             content,
         })
     }
@@ -122,9 +119,8 @@ enum Unreadable {
 
 fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMessage, Unreadable> {
     let headers = MessageHeaders::of(message);
-    let bytes = bytes_of(message, &headers);
-    if is_too_large(bytes, &headers) {
-        return Err(Unreadable::TooLarge(bytes));
+    if is_too_large(message, &headers) {
+        return Err(Unreadable::TooLarge(bytes_of(message, &headers)));
     }
     let frame = decoder.open(message.payload().unwrap_or_default())?;
     let aggregate = key_of(message).ok_or(Unreadable::Key)?;
@@ -140,18 +136,9 @@ fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMe
     Ok(CommandMessage::read(&headers, aggregate, body)?)
 }
 
-fn bytes_of(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> usize {
-    message.key_len() + message.payload_len() + headers.bytes()
-}
-
-fn is_too_large(bytes: usize, headers: &MessageHeaders<'_>) -> bool {
-    bytes > LARGEST || headers.bytes() > LONGEST_HEADERS
-}
-
 fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
     let headers = MessageHeaders::of(message);
-    let bytes = bytes_of(message, &headers);
-    let most = if is_too_large(bytes, &headers) { KEPT } else { usize::MAX };
+    let most = if is_too_large(message, &headers) { KEPT } else { usize::MAX };
     let kept = |all: Option<&[u8]>| {
         let all = all.unwrap_or_default();
         all[..all.len().min(most)].to_vec()
@@ -161,19 +148,20 @@ fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
         origin: key_of(message).and_then(|key| origin_of(&headers, key)),
         reply_partition: reply_to.and_then(|text| i32::from_str(text).ok()),
         why,
-        bytes,
+        bytes: bytes_of(message, &headers),
         headers: beginning(headers.all(), most),
         key: kept(message.key()),
         payload: kept(message.payload()),
     }
 }
 
-/// As many of the headers as have that many bytes together.
+/// As many of the headers as have that many bytes together, without those that are longer.
 fn beginning(headers: Headers, most: usize) -> Headers {
-    let mut bytes = 0;
+    let mut left = most;
     let fits = |(name, value): &(Cow<'_, str>, Vec<u8>)| {
-        bytes += name.len() + value.len();
-        bytes <= most
+        let rest = left.checked_sub(name.len() + value.len());
+        left = rest.unwrap_or(left);
+        rest.is_some()
     };
-    headers.into_iter().take_while(fits).collect()
+    headers.into_iter().filter(fits).collect()
 }

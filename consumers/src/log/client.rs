@@ -3,6 +3,8 @@
 use rdkafka::ClientConfig;
 use schemas::Lane;
 
+use super::record::LARGEST_COMMAND;
+
 /// Where Kafka is, and as whom we speak to it.
 #[derive(Clone, Debug)]
 pub struct Kafka {
@@ -121,11 +123,10 @@ impl Kafka {
         config
     }
 
-    /// A producer of commands. They stay a tenth smaller than a record may be, so that the event
-    /// that says the same, with its ids, always fits: one that does not would block its partition.
+    /// A producer of commands.
     pub fn command_producer(&self, lane: Lane) -> ClientConfig {
         let mut config = self.producer();
-        config.set("message.max.bytes", "900000");
+        config.set("message.max.bytes", LARGEST_COMMAND.to_string());
         if lane == Lane::Bulk {
             // An import waits for its share of the handler, not for this; what gathers meanwhile
             // costs the brokers a request for each partition, and not one for each line.

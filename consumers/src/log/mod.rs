@@ -23,7 +23,10 @@ pub use outcomes::follow as follow_outcomes;
 pub use ownership::{Change, Member, Ownership, is_stranded, read_on};
 pub use reader::{Polled, Reader};
 pub(crate) use reader::{READING, passing, whole_millis};
-pub use record::{Decoder, LONGEST_HEADERS, MessageHeaders, key_of, origin_of, to_kafka};
+pub use record::{
+    Decoder, LARGEST_COMMAND, LONGEST_HEADERS, MessageHeaders, bytes_of, is_too_large, key_of,
+    origin_of, to_kafka,
+};
 pub use served::Served;
 pub(crate) use silence::{Silence, is_away};
 pub use tail::{Bounds, Tail};

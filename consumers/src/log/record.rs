@@ -118,13 +118,26 @@ impl Decoder {
 
 /// Where a command's headers say whose it is.
 pub fn origin_of(headers: &MessageHeaders<'_>, aggregate: Uuid) -> Option<Origin> {
-    // What follows from a command repeats them, and has to fit into the log too.
     let are_ours = headers.bytes() <= LONGEST_HEADERS;
     are_ours.then(|| Origin::of_command(headers, aggregate).ok()).flatten()
 }
 
-/// More than the headers of any command have that the api has sent, in bytes.
-pub const LONGEST_HEADERS: usize = 64 << 10;
+/// The most that a command may have, in bytes: its key, its value and its headers. The event that
+/// follows repeats it, and at most as much of what was before, and has to fit into a record too.
+pub const LARGEST_COMMAND: usize = 900_000;
+/// The most that its headers may have, which each of its events repeats; those of the api have less
+/// than 1 KiB.
+pub const LONGEST_HEADERS: usize = 8 << 10;
+
+/// How many bytes a record has: its key, its value and its headers.
+pub fn bytes_of(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> usize {
+    message.key_len() + message.payload_len() + headers.bytes()
+}
+
+/// Whether it has more than a command may have.
+pub fn is_too_large(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> bool {
+    bytes_of(message, headers) > LARGEST_COMMAND || headers.bytes() > LONGEST_HEADERS
+}
 
 /// The aggregate id that keys a message. Only canonical text is one: another spelling of the same
 /// id would stand in another partition, and the aggregate would have two owners.

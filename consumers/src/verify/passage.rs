@@ -19,7 +19,7 @@ use super::{
     scope::{Scope, Slice},
 };
 use crate::{
-    log::{Bounds, Decoder, MessageHeaders, key_of, origin_of},
+    log::{Bounds, Decoder, MessageHeaders, is_too_large, key_of, origin_of},
     standing::ANSWER,
 };
 
@@ -173,6 +173,9 @@ impl Taken<'_> {
         headers: &MessageHeaders<'_>,
         key: Uuid,
     ) -> anyhow::Result<Option<CommandMessage>> {
+        if is_too_large(message, headers) {
+            return Ok(None);
+        }
         let body = match self.decoder.open(message.payload().unwrap_or_default()) {
             Err(error @ CodecError::Registry(_)) => return Err(error.into()),
             opened => opened.and_then(|frame| catalog::Command::decode(&frame)).ok().flatten(),

@@ -38,6 +38,8 @@ pub(super) enum Wire {
     Slow,
     /// Connections stay open, and nothing comes through.
     HalfOpen,
+    /// What is sent comes through when it is over, and not before.
+    Late,
     /// Connections are reset after a moment, again and again.
     Reset,
     /// Connections close late.
@@ -66,18 +68,20 @@ pub(super) async fn disturb_one(mut scene: Scene<'_>) -> Result<u32> {
     Ok(1)
 }
 
-/// A handler alone hears nothing of the brokers any more. Another takes its partitions over; then
-/// the first hears them again, and all that it has asked for comes through late.
+/// What a handler alone asks of the brokers does not come through. Another takes its partitions over;
+/// then all that the first had asked for comes through at once.
 pub(super) async fn isolate(scene: Scene<'_>) -> Result<u32> {
     let everything = f64::from(PARTITIONS);
     let successor = scene.fleet.another(Role::Handler, "command-handler-2", None)?;
     owns(&successor, |owned| owned > 0.0).await?;
     let proxies = Proxies::of(&scene, Role::Handler, "kafka").await?;
-    proxies.begin(Wire::HalfOpen).await?;
+    proxies.begin(Wire::Late).await?;
     owns(&successor, |owned| owned >= everything).await.context("its successor")?;
     scene.load.until_decided(200, PATIENCE).await.context("by its successor")?;
+    let first = scene.fleet.process(Role::Handler)?;
+    owns(first, |owned| owned < 1.0).await.context("it knows that it is alone")?;
     proxies.end().await?;
-    owns(scene.fleet.process(Role::Handler)?, |owned| owned > 0.0).await.context("back again")?;
+    owns(first, |owned| owned > 0.0).await.context("back again")?;
     owns(&successor, |owned| owned < everything).await.context("they share again")?;
     scene.load.until_decided(200, PATIENCE).await.context("by both")?;
     successor.stop().await?;
@@ -149,6 +153,7 @@ impl Proxies {
                 self.add("timeout", "upstream", &json!({"timeout": 0})).await?;
                 self.add("timeout", "downstream", &json!({"timeout": 0})).await
             }
+            Wire::Late => self.add("latency", "upstream", &json!({"latency": 600_000})).await,
             Wire::Reset => self.add("reset_peer", "downstream", &json!({"timeout": 300})).await,
             Wire::SlowClose => self.add("slow_close", "downstream", &json!({"delay": 2_000})).await,
             Wire::Cut => self.enable(false).await,
