@@ -246,6 +246,10 @@ impl Lags {
             Some(..=0) => Lag { caught_up: now, seconds: 0.0 },
             Some(_) => {
                 let since = before.max(checkpoint.appended);
+                // Of a log of which nothing was read yet nobody knows how old it is.
+                if since == Timestamp(0) {
+                    return;
+                }
                 let millis = u32::try_from((now.0 - since.0).max(0)).unwrap_or(u32::MAX);
                 Lag { caught_up: before, seconds: f64::from(millis) / 1000.0 }
             }
@@ -300,6 +304,8 @@ mod tests {
             lags.of_product("products", product)
         };
         assert_eq!(lag(None, 3_000), None);
+        lags.note(at, Some(5), &Checkpoint::default(), Timestamp(3_000));
+        assert_eq!(lags.of_product("products", product), None);
         assert_eq!(lag(Some(5), 3_500), Some(2.5));
         assert_eq!(lag(Some(0), 60_000), Some(0.0));
         // An event after an hour of silence is late by the moment since, not by the hour.

@@ -7,10 +7,17 @@ use std::{
 
 use domain::Timestamp;
 
-/// When each partition was last seen level with the log.
+/// Since when each partition may be behind.
 #[derive(Default)]
 pub(crate) struct Lag {
-    level: BTreeMap<i32, Timestamp>,
+    of: BTreeMap<i32, Seen>,
+}
+
+struct Seen {
+    /// When it was asked for first.
+    first: Timestamp,
+    /// When it was last level with the log; 0 where it never was.
+    level: Timestamp,
 }
 
 impl Lag {
@@ -27,21 +34,25 @@ impl Lag {
         behind: i64,
         appended: Timestamp,
     ) -> f64 {
-        // Of a log of which nothing was done yet it is not known since when anything stands there.
-        let unknown = if appended == Timestamp(0) { now } else { Timestamp(0) };
-        let level = self.level.entry(partition).or_insert(unknown);
+        let begun = Seen { first: now, level: Timestamp(0) };
+        let seen = self.of.entry(partition).or_insert(begun);
+        // Whatever was noted by a clock that was ahead was not later than now.
+        (seen.first, seen.level) = (seen.first.min(now), seen.level.min(now));
         if behind == 0 {
-            *level = now;
+            seen.level = now;
             return 0.0;
         }
-        // What is not done was appended after the last that is, and after the partition was last
-        // level with the log.
-        seconds_between(appended.max(*level), now)
+        // What is not done was appended after the last that is, and after the partition was last level
+        // with the log. Where neither ever was, it is not known since when anything stands there.
+        match appended.max(seen.level) {
+            Timestamp(0) => seconds_between(seen.first, now),
+            since => seconds_between(since, now),
+        }
     }
 
     /// Tells of no partition any more, and which those were.
     pub(crate) fn forget(&mut self) -> impl Iterator<Item = i32> + use<> {
-        std::mem::take(&mut self.level).into_keys()
+        std::mem::take(&mut self.of).into_keys()
     }
 }
 
@@ -72,10 +83,15 @@ mod tests {
         assert_eq!(at(100, 5, 0), 0.0);
         assert_eq!(at(103, 5, 0), 3.0);
         assert_eq!(at(104, 5, 102), 2.0);
+        // Nor does an old log that is read anew wait since a moment ago.
+        assert_eq!(at(104, 5, 40), 64.0);
         assert_eq!(at(105, 0, 104), 0.0);
         // A quiet hour is no lag.
         assert_eq!(at(3_700, 0, 104), 0.0);
         assert_eq!(at(3_701, 1, 104), 1.0);
+        // Set back by an hour, the clock hides no more than the time before.
+        assert_eq!(at(200, 1, 104), 0.0);
+        assert_eq!(at(210, 1, 104), 10.0);
         // Whoever starts anew knows when the last was appended.
         let anew = Lag::default().seconds_at(Timestamp(9_000), 0, 1, Timestamp(2_000));
         assert_eq!(anew, 7.0);

@@ -26,11 +26,20 @@ pub(super) struct Progress {
     ends: Ends,
     told: Instant,
     lag: Lag,
+    /// Where each partition was last known to stand: its next offset, and when the record before it
+    /// was appended. The log grows on while MySQL or OpenSearch is away.
+    stood: BTreeMap<i32, (i64, Timestamp)>,
 }
 
 impl Progress {
     pub(super) fn new(version: i32, ends: Ends) -> Self {
-        Self { version: version.to_string(), ends, told: Instant::now(), lag: Lag::default() }
+        Self {
+            version: version.to_string(),
+            ends,
+            told: Instant::now(),
+            lag: Lag::default(),
+            stood: BTreeMap::new(),
+        }
     }
 
     /// Changes, appended at those times, are in the index and behind its checkpoint.
@@ -44,7 +53,7 @@ impl Progress {
 
     /// Tells, now and then, how far the partitions have come.
     pub(super) fn tell(&mut self, reader: &Reader, owned: &BTreeMap<i32, Following>) {
-        if self.told.elapsed() < EVERY || owned.is_empty() {
+        if self.told.elapsed() < EVERY {
             return;
         }
         self.told = Instant::now();
@@ -53,10 +62,15 @@ impl Progress {
         for (&partition, following) in owned {
             let next = following.at().next(topic);
             applied.insert((topic, partition), next);
-            let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
-            self.gauges(partition, behind, following.at().appended);
+            self.stood.insert(partition, (next, following.at().appended));
         }
-        reader.report(&applied);
+        for (partition, (next, appended)) in self.stood.clone() {
+            let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
+            self.gauges(partition, behind, appended);
+        }
+        if !applied.is_empty() {
+            reader.report(&applied);
+        }
     }
 
     fn gauges(&mut self, partition: i32, behind: i64, appended: Timestamp) {
@@ -68,6 +82,7 @@ impl Progress {
 
     /// Tells of no partition any more.
     pub(super) fn forget(&mut self) {
+        self.stood.clear();
         for partition in self.lag.forget() {
             self.gauge(LAG_RECORDS, partition).set(0);
             self.gauge(LAG_SECONDS, partition).set(0);

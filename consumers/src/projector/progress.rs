@@ -1,6 +1,6 @@
 //! How far a projection has come, for people and for lag tools.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::Timestamp;
 use projections::{AnyProjection, Checkpoint};
@@ -17,11 +17,13 @@ pub(super) struct Progress {
     projection: &'static dyn AnyProjection,
     ends: Ends,
     lag: Lag,
+    /// Where each partition was last known to stand. The log grows on while MySQL is away.
+    stood: BTreeMap<i32, Checkpoint>,
 }
 
 impl Progress {
     pub(super) fn new(projection: &'static dyn AnyProjection, ends: Ends) -> Self {
-        Self { projection, ends, lag: Lag::default() }
+        Self { projection, ends, lag: Lag::default(), stood: BTreeMap::new() }
     }
 
     /// Records, appended at those times, have been applied, which took so long.
@@ -42,12 +44,14 @@ impl Progress {
 
     /// Tells how far the partitions have come.
     pub(super) fn tell<'a>(&mut self, at: impl Iterator<Item = (i32, &'a Checkpoint)>) {
-        for (partition, checkpoint) in at {
+        self.stood.extend(at.map(|(partition, checkpoint)| (partition, checkpoint.clone())));
+        for (partition, checkpoint) in std::mem::take(&mut self.stood) {
             let behind = |topic: &Topic| {
                 self.ends.behind(topic.name, partition, checkpoint.next(topic.name))
             };
             let behind = self.projection.topics().iter().filter_map(behind).sum();
             self.gauges(partition, behind, checkpoint.appended);
+            self.stood.insert(partition, checkpoint);
         }
     }
 
@@ -60,6 +64,7 @@ impl Progress {
 
     /// Tells of no partition any more.
     pub(super) fn forget(&mut self) {
+        self.stood.clear();
         for partition in self.lag.forget() {
             self.gauge(LAG_RECORDS, partition).set(0);
             self.gauge(LAG_SECONDS, partition).set(0);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tests::{Answer, Client, Load, samples, wait::until_true};
+use tests::{Answer, Client, Load, Role, samples, wait::until_true};
 use uuid::Uuid;
 
 use crate::{verify, world::World};
@@ -64,7 +64,9 @@ async fn outage(
 
     world.stack.stop(server)?;
     let looks = while_away(async || look(&client, &id, &token).await).await;
+    let told = lag_is_told(world, server).await;
     world.stack.start(server)?;
+    told?;
     let looks = looks.with_context(|| format!("no {server}"))?;
     println!("{server} was away for {AWAY:?}: {looks} looks, {} decided", load.decided());
 
@@ -81,6 +83,20 @@ async fn outage(
     })
     .await?;
     verify::finds_nothing(world).await
+}
+
+/// Whoever cannot go on without the server says since when the log waits for him.
+async fn lag_is_told(world: &mut World, server: &str) -> Result<()> {
+    let waits: &[Role] = match server {
+        "mysql" => &[Role::Projector, Role::Indexer],
+        "opensearch" => &[Role::Indexer],
+        _ => &[],
+    };
+    for role in waits {
+        let lag = world.fleet.process(*role)?.metric("jangbu_lag_seconds").await?;
+        ensure!(lag > AWAY.as_secs_f64() / 2.0, "{role:?} tells a lag of {lag} s");
+    }
+    Ok(())
 }
 
 async fn while_away(look: impl AsyncFn() -> Result<()>) -> Result<u32> {
