@@ -2,7 +2,8 @@
 //!
 //! `bench [CASE..]` measures those cases, or all; `bench small` all that a few seconds say something
 //! of; `bench page` makes the page of what was kept. `REPEATS` says how often each
-//! is measured, `SIZES` the numbers of products of the case `growth`.
+//! is measured, `SIZES` the numbers of products of the case `growth`, and `SETTINGS` what the processes
+//! are told, such as `command_queue_ms=10`: of what else is in the environment they see nothing.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -42,6 +43,7 @@ use report::{Report, Results, kept};
 use tests::{Fleet, Stack};
 
 const STACK: &str = "bench";
+const SETTINGS: &str = "SETTINGS";
 /// What can be asked for by name; all of it where nothing is.
 const CASES: [&str; 14] = [
     "commands",
@@ -164,6 +166,9 @@ impl Run {
             let measured = self.one(step, &stack, &mut fleet).await;
             let mut report = measured.with_context(|| fleet.tails())?;
             report.stamp(self.repeats)?;
+            if let Ok(told) = env::var(SETTINGS) {
+                report.note(format!("with {told}"));
+            }
             if self.is_small {
                 report.ask_nothing();
             }
@@ -206,7 +211,13 @@ impl Run {
 
 async fn begin() -> Result<(Stack, Fleet)> {
     let stack = Stack::up(STACK)?;
-    let fleet = Fleet::start(&stack.addresses, None).await?;
+    let mut settings = stack.addresses.clone();
+    let told = env::var(SETTINGS).unwrap_or_default();
+    for pair in told.split(',').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').context("SETTINGS: name=value,..")?;
+        settings.insert(format!("JANGBU_{}", name.to_uppercase()), value.to_owned());
+    }
+    let fleet = Fleet::start(&settings, None).await?;
     Ok((stack, fleet))
 }
 
