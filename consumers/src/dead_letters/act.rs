@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{Config, Given},
-    log::{Decoder, Kafka, LARGEST_COMMAND, Outgoing, write_alone},
+    log::{Decoder, Kafka, Outgoing, write_alone},
 };
 
 /// Runs `drop`.
@@ -110,7 +110,7 @@ fn key(letter: &Letter) -> Option<Uuid> {
 
 /// Whether the handler of this build could read it.
 fn decodes(decoder: &Decoder, letter: &Letter) -> anyhow::Result<()> {
-    ensure!(letter.bytes() <= LARGEST_COMMAND, "it is larger than a command may be");
+    ensure!(letter.could_be_a_command(), "it is larger than a command may be");
     let frame = decoder.open(&letter.payload)?;
     let key = key(letter).context("its key is no UUID in canonical text")?;
     let body = catalog::Command::decode(&frame)?;

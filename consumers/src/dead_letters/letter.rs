@@ -7,7 +7,7 @@ use domain::Timestamp;
 use rdkafka::{Message, message::BorrowedMessage};
 use schemas::{HeaderSource as _, Headers};
 
-use crate::log::MessageHeaders;
+use crate::log::{LARGEST_COMMAND, LONGEST_HEADERS, MOST_HEADERS, MessageHeaders};
 
 /// The headers that the handler puts behind those of the record.
 const BYTES: &str = "dead-letter-bytes";
@@ -135,9 +135,12 @@ impl Action {
 }
 
 impl Letter {
-    /// How many bytes are kept of it.
-    pub(super) fn bytes(&self) -> usize {
-        self.summary.key.len() + self.payload.len() + bytes_of(&self.headers)
+    /// Whether the handler would look at it at all.
+    pub(super) fn could_be_a_command(&self) -> bool {
+        let headers = bytes_of(&self.headers);
+        self.headers.len() <= MOST_HEADERS
+            && headers <= LONGEST_HEADERS
+            && self.summary.key.len() + self.payload.len() + headers <= LARGEST_COMMAND
     }
 }
 

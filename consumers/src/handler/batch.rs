@@ -315,11 +315,16 @@ impl<'a> Batch<'a> {
         self.records.push(Outgoing { topic, partition, key, payload, headers });
     }
 
+    /// Counts the dead letters that are written, or may be.
+    pub(super) fn count_letters(&self) {
+        let letters = self.records.iter().filter(|record| record.topic == DEAD_LETTERS.name);
+        metrics::counter!(telemetry::DEAD_LETTERS).increment(letters.count() as u64);
+    }
+
     /// Takes everything as true, now that the records stand at `delivered`, and returns what is
     /// to be told.
     pub(super) fn settle(self, delivered: &[i64]) -> Vec<Reply> {
-        let letters = self.records.iter().filter(|record| record.topic == DEAD_LETTERS.name);
-        metrics::counter!(telemetry::DEAD_LETTERS).increment(letters.count() as u64);
+        self.count_letters();
         let offset_of = |last: Option<usize>| last.and_then(|at| delivered.get(at)).copied();
         for (aggregate, mut draft) in self.states {
             draft.value.last_event = offset_of(draft.last).unwrap_or(draft.value.last_event);

@@ -10,7 +10,9 @@ use schemas::{
 };
 use uuid::Uuid;
 
-use crate::log::{Decoder, MessageHeaders, bytes_of, is_too_large, key_of, origin_of};
+use crate::log::{
+    Decoder, MOST_HEADERS, MessageHeaders, bytes_of, is_too_large, key_of, origin_of,
+};
 
 /// A command and where it stands in the log.
 pub(super) struct Wish {
@@ -113,14 +115,14 @@ enum Unreadable {
     HeaderName,
     #[error("this build knows no command {0}")]
     Unknown(String),
-    #[error("it is larger than a command may be: {0} bytes")]
-    TooLarge(usize),
+    #[error("it is larger than a command may be: {0} bytes, {1} of them headers")]
+    TooLarge(usize, usize),
 }
 
 fn command(decoder: &Decoder, message: &BorrowedMessage<'_>) -> Result<CommandMessage, Unreadable> {
     let headers = MessageHeaders::of(message);
     if is_too_large(message, &headers) {
-        return Err(Unreadable::TooLarge(bytes_of(message, &headers)));
+        return Err(Unreadable::TooLarge(bytes_of(message, &headers), headers.bytes()));
     }
     let frame = decoder.open(message.payload().unwrap_or_default())?;
     let aggregate = key_of(message).ok_or(Unreadable::Key)?;
@@ -149,19 +151,19 @@ fn undecodable(message: &BorrowedMessage<'_>, why: String) -> Undecodable {
         reply_partition: reply_to.and_then(|text| i32::from_str(text).ok()),
         why,
         bytes: bytes_of(message, &headers),
-        headers: beginning(headers.all(), most),
+        headers: if most == KEPT { beginning(headers.all()) } else { headers.all() },
         key: kept(message.key()),
         payload: kept(message.payload()),
     }
 }
 
-/// As many of the headers as have that many bytes together, without those that are longer.
-fn beginning(headers: Headers, most: usize) -> Headers {
-    let mut left = most;
+/// Those of the first headers that have that many bytes together, without what is longer.
+fn beginning(headers: Headers) -> Headers {
+    let mut left = KEPT;
     let fits = |(name, value): &(Cow<'_, str>, Vec<u8>)| {
         let rest = left.checked_sub(name.len() + value.len());
         left = rest.unwrap_or(left);
         rest.is_some()
     };
-    headers.into_iter().filter(fits).collect()
+    headers.into_iter().take(MOST_HEADERS).filter(fits).collect()
 }

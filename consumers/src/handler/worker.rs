@@ -324,6 +324,7 @@ impl<'a> Worker<'a> {
             }
             Err(error @ CommitError::Unknown(_)) => {
                 tracing::warn!(%error, "taking the partitions anew");
+                batch.count_letters();
                 self.waiting.extend(std::mem::take(&mut self.owned).into_keys());
                 self.take_at = Instant::now();
                 self.start().context("letting partitions go")

@@ -24,8 +24,8 @@ pub use ownership::{Change, Member, Ownership, is_stranded, read_on};
 pub use reader::{Polled, Reader};
 pub(crate) use reader::{READING, passing, whole_millis};
 pub use record::{
-    Decoder, LARGEST_COMMAND, LONGEST_HEADERS, MessageHeaders, bytes_of, is_too_large, key_of,
-    origin_of, to_kafka,
+    Decoder, LARGEST_COMMAND, LONGEST_HEADERS, MOST_HEADERS, MessageHeaders, bytes_of,
+    is_too_large, key_of, origin_of, to_kafka,
 };
 pub use served::Served;
 pub(crate) use silence::{Silence, is_away};

@@ -118,8 +118,7 @@ impl Decoder {
 
 /// Where a command's headers say whose it is.
 pub fn origin_of(headers: &MessageHeaders<'_>, aggregate: Uuid) -> Option<Origin> {
-    let are_ours = headers.bytes() <= LONGEST_HEADERS;
-    are_ours.then(|| Origin::of_command(headers, aggregate).ok()).flatten()
+    headers.are_few().then(|| Origin::of_command(headers, aggregate).ok()).flatten()
 }
 
 /// The most that a command may have, in bytes: its key, its value and its headers. The event that
@@ -129,6 +128,9 @@ pub const LARGEST_COMMAND: usize = 900_000;
 /// than 1 KiB.
 pub const LONGEST_HEADERS: usize = 8 << 10;
 
+/// The most headers that it may have: each costs a record some bytes, however short it is.
+pub const MOST_HEADERS: usize = 100;
+
 /// How many bytes a record has: its key, its value and its headers.
 pub fn bytes_of(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> usize {
     message.key_len() + message.payload_len() + headers.bytes()
@@ -136,7 +138,7 @@ pub fn bytes_of(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> 
 
 /// Whether it has more than a command may have.
 pub fn is_too_large(message: &BorrowedMessage<'_>, headers: &MessageHeaders<'_>) -> bool {
-    bytes_of(message, headers) > LARGEST_COMMAND || headers.bytes() > LONGEST_HEADERS
+    bytes_of(message, headers) > LARGEST_COMMAND || !headers.are_few()
 }
 
 /// The aggregate id that keys a message. Only canonical text is one: another spelling of the same
@@ -180,6 +182,11 @@ impl<'a> MessageHeaders<'a> {
     /// How many bytes they have.
     pub fn bytes(&self) -> usize {
         self.each().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum()
+    }
+
+    /// Whether they could be a command's by number and size.
+    pub fn are_few(&self) -> bool {
+        self.0.len() <= MOST_HEADERS && self.bytes() <= LONGEST_HEADERS
     }
 
     /// Each name and value, as they came.
