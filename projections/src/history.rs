@@ -76,8 +76,13 @@ impl Projection for History {
         data MEDIUMTEXT NOT NULL,
         PRIMARY KEY (aggregate_id, version)
     ) DEFAULT CHARSET = utf8mb4";
-    const LOAD: &'static str = "SELECT aggregate_id, MAX(version) AS version FROM {table} \
-        WHERE aggregate_id IN ({values}) GROUP BY aggregate_id";
+    // With placeholders, MAX(version) of a group is not looked up in the primary key: every event
+    // of the aggregate is read for it. Ordered by the whole key, the last one is found at once.
+    const LOAD: &'static str = "SELECT wanted.aggregate_id, newest.version \
+        FROM (VALUES {keys}) AS wanted (aggregate_id) JOIN LATERAL ( \
+            SELECT version FROM {table} AS own WHERE own.aggregate_id = wanted.aggregate_id \
+            ORDER BY own.aggregate_id DESC, own.version DESC LIMIT 1 \
+        ) AS newest";
     const STORE: &'static str = "INSERT INTO {table} (aggregate_id, version, mall, kind, at, \
         actor, command_id, correlation_id, data) VALUES {values}";
     const WIDTH: usize = 9;

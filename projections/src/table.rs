@@ -74,14 +74,18 @@ impl TableName {
     }
 
     /// `template` with `{table}` named and `{values}` spelled out as `rows` times `width`
-    /// placeholders. Templates are literals and names are checked, so no text of a caller gets in.
+    /// placeholders, `{keys}` as `rows` rows of one id. Templates are literals and names are
+    /// checked, so no text of a caller gets in.
     pub fn statement(&self, template: &'static str, width: usize, rows: usize) -> SqlStr {
         let row = match width {
             1 => "?".to_owned(),
             _ => format!("({})", vec!["?"; width].join(",")),
         };
         let values = vec![row; rows].join(",");
-        let text = template.replace("{table}", &self.0).replace("{values}", &values);
+        // A placeholder of a VALUES is text unless it is told otherwise.
+        let keys = vec!["ROW(CAST(? AS BINARY(16)))"; rows].join(",");
+        let text = template.replace("{table}", &self.0);
+        let text = text.replace("{values}", &values).replace("{keys}", &keys);
         AssertSqlSafe(text).into_sql_str()
     }
 }
@@ -111,5 +115,8 @@ mod tests {
         assert_eq!(text.as_str(), "INSERT INTO history_v2 VALUES (?,?),(?,?)");
         let text = table.statement("SELECT 1 FROM {table} WHERE id IN ({values})", 1, 3);
         assert_eq!(text.as_str(), "SELECT 1 FROM history_v2 WHERE id IN (?,?,?)");
+        let text = table.statement("SELECT 1 FROM (VALUES {keys}) AS wanted", 1, 2);
+        let rows = "ROW(CAST(? AS BINARY(16))),ROW(CAST(? AS BINARY(16)))";
+        assert_eq!(text.as_str(), format!("SELECT 1 FROM (VALUES {rows}) AS wanted"));
     }
 }

@@ -178,6 +178,24 @@ pub(crate) async fn a_gap_stops_before_it(world: &mut World) -> Result<()> {
     scene.strike().await
 }
 
+/// What a change costs does not grow with the history of what it changes.
+pub(crate) async fn of_a_long_history_only_the_end_is_read(world: &mut World) -> Result<()> {
+    // Of one connection, so that its session counts all that is read.
+    let db = &projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 1).await?;
+    let scene = Scene::set(db, 9011).await?;
+    let (engine, events) = (scene.engine("history")?, events(3, 500)?);
+    let (before, last) = events.split_at(events.len() - 3);
+    let believed = engine.take(PARTITION, &log(2000)).await?;
+    let believed = engine.apply(PARTITION, &believed, &batch(before)).await?;
+    let read = "SELECT CAST(SUM(variable_value) AS SIGNED) FROM performance_schema.session_status \
+                WHERE variable_name IN ('Handler_read_next', 'Handler_read_prev')";
+    let first: i64 = sqlx::query_scalar(read).fetch_one(db).await?;
+    engine.apply(PARTITION, &believed, &batch(last)).await?;
+    let read = sqlx::query_scalar::<_, i64>(read).fetch_one(db).await? - first;
+    ensure!(read < 100, "{read} rows were read for three events");
+    scene.strike().await
+}
+
 /// Partitions that share a transaction move together; one that cannot holds the others up no longer
 /// than until they are applied alone.
 pub(crate) async fn partitions_move_together_or_not_at_all(world: &mut World) -> Result<()> {
