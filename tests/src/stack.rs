@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Signal, memory_peak, processor_time, send};
+use crate::process::{Signal, compile_time, memory_peak, processor_time, send};
 
 /// A running stack of servers.
 pub struct Stack {
@@ -145,6 +145,15 @@ impl Stack {
     /// When a server has no process.
     pub fn processor_times(&self) -> Result<BTreeMap<String, Duration>> {
         self.of_each(processor_time)
+    }
+
+    /// What the compilers of the servers that have any have spent so far.
+    ///
+    /// # Errors
+    /// When such a server has no process.
+    pub fn compile_time(&self) -> Result<Duration> {
+        let of = |server| compile_time(self.pid(server)?);
+        Ok(of("kafka")? + of("opensearch")?)
     }
 
     /// The most memory that each server has had resident, in bytes.

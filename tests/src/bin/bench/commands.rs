@@ -11,13 +11,13 @@ use crate::{
     open_loop::{Template, float},
     raw::BareLoop,
     report::{Asked, Report},
+    warm::warm_up,
 };
 
 const PRODUCTS: usize = 500;
 /// Requests under way at once.
 const AT_ONCE: [usize; 3] = [1, 64, 256];
 /// The servers compile what they run often; until then they are several times slower.
-const WARM_UP: Duration = Duration::from_secs(30);
 /// Of the bare loop, which has no transaction.
 const ASKED: f64 = 0.5;
 
@@ -35,9 +35,13 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
     let limit = Template::reprices(&bare.address, "", vec!["/".to_owned()]);
     let sides = [ours, limit];
-    for side in &sides {
-        side.flat_out(AT_ONCE[1], run.pick(WARM_UP, Duration::from_secs(2))).await?;
-    }
+    let round = async |long: Duration| {
+        for side in &sides {
+            side.flat_out(AT_ONCE[1], long / 2).await?;
+        }
+        Ok(())
+    };
+    let warmed = warm_up(stack, run, round).await?;
     let (mut told, mut report): ([Told; 3], Report) = Default::default();
     for _ in 0..run.repeats {
         for (told, at_once) in told.iter_mut().zip(AT_ONCE) {
@@ -57,6 +61,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
             }
         }
     }
+    report.note(warmed);
     report.head("price changes over HTTP, beside the bare loop");
     for (Told { rate, took, refused }, at_once) in told.iter().zip(AT_ONCE) {
         let line = report.line(&format!("{at_once} at once, commands/s"), &rate[0], &rate[1]);

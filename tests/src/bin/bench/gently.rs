@@ -22,6 +22,7 @@ use crate::{
     open_loop::{Answer, Plan, Template, accepted, float},
     replayed::{fill, id, with},
     report::{Asked, Report},
+    warm::warm_up,
     wire::request,
 };
 use schemas::{CATALOG, Codec, Registry};
@@ -35,7 +36,6 @@ const READS: u32 = 50;
 /// Records in a second that the rebuild may take.
 const THROTTLE: u32 = 2_000;
 const ALONE: Duration = Duration::from_secs(60);
-const WARM_UP: Duration = Duration::from_secs(40);
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 const PATIENCE: Duration = Duration::from_secs(300);
 const CONNECTIONS: usize = 256;
@@ -68,7 +68,8 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let reads = Template::given(fleet.base(), (0..products).map(read).collect());
     let writes = reprices(fleet, "demo", run.pick(REPRICED, 100)).await?;
     let load = Load { writes, reads, rate: run.pick(RATE, 100) };
-    load.run(run.pick(WARM_UP, ALONE / 4), &Arc::default()).await?;
+    let round = async |long| load.run(long, &Arc::default()).await.map(drop);
+    let warmed = warm_up(stack, run, round).await?;
     let (mut told, before, mut all) = (Told::default(), processor_times(fleet, stack)?, 0);
     for _ in 0..run.repeats {
         all += one(fleet, &load, run, &mut told).await?;
@@ -84,6 +85,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     report.alone("reads that failed, swaps included", &told.failed).asked(Asked::AtMost(0.0));
     report.alone("price changes not accepted", &told.refused);
     report.alone("the rebuild, records/s", &told.rate);
+    report.note(warmed);
     report.note(spent(&before, &processor_times(fleet, stack)?, all));
     Ok(report)
 }

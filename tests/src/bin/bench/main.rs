@@ -34,6 +34,7 @@ mod searchable;
 mod searches;
 mod stages;
 mod visible;
+mod warm;
 mod wire;
 
 use std::{env, time::Instant};
@@ -42,7 +43,8 @@ use anyhow::{Context, Result, bail, ensure};
 use report::{Report, Results, kept};
 use tests::{Fleet, Stack};
 
-const STACK: &str = "bench";
+/// The servers' settings: of all cases, and where products are many, MySQL has memory for them.
+const STACKS: [&str; 2] = ["bench", "bench-growth"];
 const SETTINGS: &str = "SETTINGS";
 /// What can be asked for by name; all of it where nothing is.
 const CASES: [&str; 14] = [
@@ -84,6 +86,10 @@ impl Step {
     fn name(&self) -> &str {
         self.case.split(' ').next().unwrap_or_default()
     }
+
+    fn stack(&self) -> &'static str {
+        STACKS[usize::from(self.size.is_some())]
+    }
 }
 
 #[tokio::main]
@@ -114,7 +120,7 @@ async fn main() -> Result<()> {
     };
     // What was measured to the end has cleaned up; our processes end with what held them.
     if outcome.is_err() {
-        Stack::found(STACK).clean()?;
+        STACKS.iter().try_for_each(|name| Stack::found(name).clean())?;
     }
     outcome
 }
@@ -160,7 +166,7 @@ impl Run {
             }
             let (stack, mut fleet) = match scene.take() {
                 Some(scene) => scene,
-                None => begin().await?,
+                None => begin(step.stack()).await?,
             };
             println!("{}: {} of {}", step.case, at + 1, steps.len());
             let measured = self.one(step, &stack, &mut fleet).await;
@@ -209,8 +215,8 @@ impl Run {
     }
 }
 
-async fn begin() -> Result<(Stack, Fleet)> {
-    let stack = Stack::up(STACK)?;
+async fn begin(stack: &str) -> Result<(Stack, Fleet)> {
+    let stack = Stack::up(stack)?;
     let mut settings = stack.addresses.clone();
     let told = env::var(SETTINGS).unwrap_or_default();
     for pair in told.split(',').filter(|pair| !pair.is_empty()) {

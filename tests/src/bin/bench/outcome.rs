@@ -12,11 +12,11 @@ use crate::{
     open_loop::{Plan, accepted, float},
     report::{Asked, Report},
     stages::Stages,
+    warm::warm_up,
 };
 
 const RATE: u32 = 1_000;
 const PRODUCTS: usize = 500;
-const WARM_UP: Duration = Duration::from_secs(40);
 /// More than are under way when all goes well, so that requests are sent when they are due.
 const CONNECTIONS: usize = 512;
 /// In milliseconds.
@@ -27,7 +27,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let long = run.pick(Duration::from_secs(60), Duration::from_secs(5));
     let template = reprices(fleet, "demo", run.pick(PRODUCTS, 100)).await?;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
-    template.run(plan(run.pick(WARM_UP, long))).await?;
+    let warmed = warm_up(stack, run, async |long| template.run(plan(long)).await.map(drop)).await?;
     let (mut took, mut sent, mut refused, mut late) =
         <(Pair, Figures, Figures, Figures)>::default();
     let (before, stages) = (processor_times(fleet, stack)?, Stages::read(fleet).await?);
@@ -43,6 +43,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
         all += latencies.count();
     }
     let mut report = Report::default();
+    report.note(warmed);
     report.head(&format!("from request to outcome at {rate} price changes/s"));
     for (line, asked) in report.pair("answered", &took, None).into_iter().zip(ASKED) {
         report.ask(line, Asked::AtMost(asked));

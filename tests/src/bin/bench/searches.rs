@@ -15,6 +15,7 @@ use crate::{
     open_loop::Template,
     recorder::Recorder,
     report::{Asked, Report},
+    warm::warm_up,
     wire::request,
 };
 
@@ -39,22 +40,27 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let long = run.pick(Duration::from_secs(10), Duration::from_secs(1));
     let (mut rates, mut took) = <([Figures; 2], [Pair; 2])>::default();
     let mut report = Report::default();
-    for repeat in 0..=run.repeats {
+    let round = async |long: Duration| {
+        for side in &sides {
+            side.flat_out(AT_ONCE, long / 2).await?;
+        }
+        Ok(())
+    };
+    let warmed = warm_up(stack, run, round).await?;
+    for _ in 0..run.repeats {
         let before = processor_times(fleet, stack)?;
         for (side, template) in sides.iter().enumerate() {
             let found = template.flat_out(AT_ONCE, long).await?;
             ensure!(found.refused == 0, "{} searches were refused", found.refused);
-            // The first turn warms up.
-            if repeat > 0 {
-                rates[side].add(found.rate);
-                took[side].add(&found.latencies);
-            }
+            rates[side].add(found.rate);
+            took[side].add(&found.latencies);
             if side == 0 {
                 let after = processor_times(fleet, stack)?;
                 report.notes = vec![spent(&before, &after, found.latencies.count())];
             }
         }
     }
+    report.note(warmed);
     report.head(&format!(
         "{} distinct searches of {products} products with filters and three facets, {AT_ONCE} at once",
         bodies.len()

@@ -14,6 +14,7 @@ use crate::{
     figures::{Figures, Latencies, Pair, processor_times, spent},
     open_loop::{Plan, accepted, float},
     report::{Asked, Report},
+    warm::warm_up,
 };
 
 /// Changes in a second, those that are watched among them.
@@ -21,7 +22,6 @@ const RATE: u32 = 500;
 /// Of them, those that a reader of each kind waits for.
 const WATCHED: u32 = 10;
 const PRODUCTS: usize = 500;
-const WARM_UP: Duration = Duration::from_secs(40);
 const CONNECTIONS: usize = 256;
 /// How long a new product may take to be seen at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,10 +40,10 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let long = run.pick(Duration::from_secs(60), Duration::from_secs(5));
     let rate = run.pick(RATE, 100) - WATCHED;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
-    let warm = run.pick(WARM_UP, long);
     // That servers just started show nothing in time says nothing of them.
-    let (warmed, _) = tokio::join!(template.run(plan(warm)), watch(&client, warm));
-    warmed?;
+    let round =
+        async |long| tokio::join!(template.run(plan(long)), watch(&client, long)).0.map(drop);
+    let warmed = warm_up(stack, run, round).await?;
     let (mut told, mut refused): ([Pair; 4], Figures) = Default::default();
     let (before, mut all) = (processor_times(fleet, stack)?, 0);
     for _ in 0..run.repeats {
@@ -55,6 +55,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
         told.iter_mut().zip(&latencies).for_each(|(told, latencies)| told.add(latencies));
     }
     let mut report = Report::default();
+    report.note(warmed);
     report.head(&format!("visible, at {} changes/s, from when they were due", rate + WATCHED));
     report.pair("answered, price changes", &told[0], None);
     report.pair("answered, new products", &told[1], None);

@@ -1,0 +1,42 @@
+//! Warming up: until the JVMs have compiled what they will need. A server of a shop has, for weeks;
+//! before that, their compilers take half a core from everybody for minutes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tests::Stack;
+
+use crate::Run;
+
+const ROUND: Duration = Duration::from_secs(20);
+/// Of one core, what all compilers together may still take.
+const LITTLE: f64 = 0.05;
+/// Never longer, since new code may turn up all the time; the report says where this is reached.
+const MOST: Duration = Duration::from_secs(480);
+
+/// Repeats what is to be measured, unmeasured; once where the run is small. Returns a note.
+///
+/// # Errors
+/// What `round` fails with, or when a server has no process.
+pub(crate) async fn warm_up(
+    stack: &Stack,
+    run: Run,
+    round: impl AsyncFn(Duration) -> Result<()>,
+) -> Result<String> {
+    let long = run.pick(ROUND, ROUND / 10);
+    let begin = Instant::now();
+    loop {
+        let (before, began) = (stack.compile_time()?, Instant::now());
+        round(long).await?;
+        let spent = stack.compile_time()?.saturating_sub(before);
+        let share = spent.as_secs_f64() / began.elapsed().as_secs_f64();
+        if run.is_small || share < LITTLE || begin.elapsed() > MOST {
+            let (took, share) = (begin.elapsed().as_secs(), share * 100.0);
+            let note = format!(
+                "warmed up for {took} s; the JVMs' compilers then took {share:.0} % of a core"
+            );
+            println!("{note}");
+            return Ok(note);
+        }
+    }
+}
