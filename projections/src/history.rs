@@ -79,7 +79,8 @@ impl Projection for History {
     // With placeholders, MAX(version) of a group is not looked up in the primary key: every event
     // of the aggregate is read for it. Ordered by the whole key, the last one is found at once.
     const LOAD: &'static str = "SELECT wanted.aggregate_id, newest.version \
-        FROM (VALUES {keys}) AS wanted (aggregate_id) JOIN LATERAL ( \
+        FROM (SELECT DISTINCT aggregate_id FROM (VALUES {keys}) AS listed (aggregate_id)) \
+            AS wanted JOIN LATERAL ( \
             SELECT version FROM {table} AS own WHERE own.aggregate_id = wanted.aggregate_id \
             ORDER BY own.aggregate_id DESC, own.version DESC LIMIT 1 \
         ) AS newest";

@@ -33,7 +33,8 @@ pub trait Projection: Send + Sync + 'static {
     const TOPICS: &'static [Topic];
     /// The DDL of the table, named `{table}`.
     const CREATE: &'static str;
-    /// Selects the states of the keys in `{values}`, a list, or in `{keys}`, rows of a VALUES.
+    /// Selects the states of the keys in `{values}`, a list, or in `{keys}`, rows of a VALUES; a
+    /// key may stand there several times, and has one row at most.
     const LOAD: &'static str;
     /// Writes the rows in `{values}`, each a group of [`Self::WIDTH`] columns.
     const STORE: &'static str;

@@ -61,6 +61,9 @@ impl Tables {
     }
 }
 
+/// A placeholder of a VALUES is text unless it is told otherwise.
+const KEY: &str = "ROW(CAST(? AS BINARY(16)))";
+
 impl TableName {
     /// The table of `version` of a projection that this process knows.
     ///
@@ -81,11 +84,12 @@ impl TableName {
             1 => "?".to_owned(),
             _ => format!("({})", vec!["?"; width].join(",")),
         };
-        let values = vec![row; rows].join(",");
-        // A placeholder of a VALUES is text unless it is told otherwise.
-        let keys = vec!["ROW(CAST(? AS BINARY(16)))"; rows].join(",");
-        let text = template.replace("{table}", &self.0);
-        let text = text.replace("{values}", &values).replace("{keys}", &keys);
+        let mut text = template.replace("{table}", &self.0);
+        for (list, row) in [("{values}", &*row), ("{keys}", KEY)] {
+            if text.contains(list) {
+                text = text.replace(list, &vec![row; rows].join(","));
+            }
+        }
         AssertSqlSafe(text).into_sql_str()
     }
 }
