@@ -17,7 +17,6 @@ use crate::{
 const PRODUCTS: usize = 500;
 /// Requests under way at once.
 const AT_ONCE: [usize; 3] = [1, 64, 256];
-/// The servers compile what they run often; until then they are several times slower.
 /// Of the bare loop, which has no transaction.
 const ASKED: f64 = 0.5;
 

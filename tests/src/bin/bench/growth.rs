@@ -51,11 +51,20 @@ pub(crate) async fn measure(
     // Many products take long, and their figures scatter little.
     let is_once = products > FEW && env::var("REPEATS").is_err();
     report.repeats = if is_once { 1 } else { run.repeats };
-    for (name, what) in FILLED {
-        let times = if what.is_empty() { 1 } else { report.repeats };
-        let filled = filled(fleet, name, times).await?;
+    let mut fills = vec![];
+    for (name, _) in FILLED {
+        fills.push(vec![filled(fleet, name).await?]);
+    }
+    // Before anything is repeated, which leaves more in the binary log.
+    let full = disk(stack)?;
+    for ((name, what), mut fills) in FILLED.into_iter().zip(fills) {
         if !what.is_empty() {
-            told(&mut report, what, products, &filled)?;
+            for _ in 1..report.repeats {
+                let again = fill(fleet, &[name]).await?;
+                with(fleet, "drop", name, &again.version).await?;
+                fills.push(again);
+            }
+            told(&mut report, what, products, &fills)?;
         }
     }
     let client = fleet.client()?;
@@ -71,7 +80,6 @@ pub(crate) async fn measure(
     report.alone("searches/s, 8 at once", &Figures::once(found.rate));
     report.alone("a search, p50 ms", &Figures::once(found.latencies.at(0.5)));
     report.alone("a search, p99 ms", &Figures::once(found.latencies.at(0.99)));
-    let full = disk(stack)?;
     for (server, (full, empty)) in SERVERS.iter().zip(full.into_iter().zip(empty)) {
         let each = full.saturating_sub(empty) / u64::try_from(products)?.max(1);
         let each = f64::from(u32::try_from(each)?);
@@ -87,7 +95,7 @@ pub(crate) async fn measure(
 /// Brings the others to where they can go on, and changes prices all over the catalog.
 async fn changes(fleet: &mut Fleet, run: Run, products: i64) -> Result<Figures> {
     for name in FURTHER {
-        filled(fleet, name, 1).await?;
+        filled(fleet, name).await?;
     }
     for role in [Role::Handler, Role::Projector, Role::Indexer] {
         fleet.restart(role, None)?;
@@ -103,19 +111,11 @@ async fn changes(fleet: &mut Fleet, run: Run, products: i64) -> Result<Figures> 
     Ok(Figures::once(done.rate))
 }
 
-/// Fills a version so many times; the last becomes the active one, the others are dropped.
-async fn filled(fleet: &Fleet, name: &str, times: usize) -> Result<Vec<Filled>> {
-    let mut all: Vec<Filled> = vec![];
-    for _ in 0..times {
-        if let Some(last) = all.last() {
-            with(fleet, "drop", name, &last.version).await?;
-        }
-        all.push(fill(fleet, &[name]).await?);
-    }
-    if let Some(last) = all.last() {
-        with(fleet, "swap", name, &last.version).await?;
-    }
-    Ok(all)
+/// Fills a version, which becomes the active one.
+async fn filled(fleet: &Fleet, name: &str) -> Result<Filled> {
+    let filled = fill(fleet, &[name]).await?;
+    with(fleet, "swap", name, &filled.version).await?;
+    Ok(filled)
 }
 
 fn told(report: &mut Report, what: &str, products: i64, filled: &[Filled]) -> Result<()> {

@@ -120,7 +120,7 @@ async fn main() -> Result<()> {
     };
     // What was measured to the end has cleaned up; our processes end with what held them.
     if outcome.is_err() {
-        STACKS.iter().try_for_each(|name| Stack::found(name).clean())?;
+        clean(&STACKS);
     }
     outcome
 }
@@ -215,7 +215,17 @@ impl Run {
     }
 }
 
+/// Removes stacks that nobody uses any more, such as those of a run that was killed.
+fn clean(names: &[&str]) {
+    for name in names {
+        if let Err(error) = Stack::found(name).clean() {
+            println!("{name} may still run: {error:#}");
+        }
+    }
+}
+
 async fn begin(stack: &str) -> Result<(Stack, Fleet)> {
+    clean(&STACKS.into_iter().filter(|name| *name != stack).collect::<Vec<_>>());
     let stack = Stack::up(stack)?;
     let mut settings = stack.addresses.clone();
     let told = env::var(SETTINGS).unwrap_or_default();

@@ -41,8 +41,10 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let rate = run.pick(RATE, 100) - WATCHED;
     let plan = |run| Plan { rate: rate.into(), run, connections: CONNECTIONS };
     // That servers just started show nothing in time says nothing of them.
+    let (begun, _) = tokio::join!(template.run(plan(long)), watch(&client, long));
+    begun?;
     let round =
-        async |long| tokio::join!(template.run(plan(long)), watch(&client, long)).0.map(drop);
+        async |long| tokio::try_join!(template.run(plan(long)), watch(&client, long)).map(drop);
     let warmed = warm_up(stack, run, round).await?;
     let (mut told, mut refused): ([Pair; 4], Figures) = Default::default();
     let (before, mut all) = (processor_times(fleet, stack)?, 0);
