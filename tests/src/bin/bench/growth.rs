@@ -51,19 +51,21 @@ pub(crate) async fn measure(
     // Many products take long, and their figures scatter little.
     let is_once = products > FEW && env::var("REPEATS").is_err();
     report.repeats = if is_once { 1 } else { run.repeats };
-    let mut fills = vec![];
-    for (name, _) in FILLED {
-        fills.push(vec![filled(fleet, name).await?]);
-    }
-    // Before anything is repeated, which leaves more in the binary log.
-    let full = disk(stack)?;
-    for ((name, what), mut fills) in FILLED.into_iter().zip(fills) {
+    let mut room = beyond(empty, &disk(stack)?);
+    for (name, what) in FILLED {
+        let mut fills = vec![];
+        let repeats = if what.is_empty() { 1 } else { report.repeats };
+        for _ in 1..repeats {
+            let filled = fill(fleet, &[name]).await?;
+            with(fleet, "drop", name, &filled.version).await?;
+            fills.push(filled);
+        }
+        // What is repeated leaves more in the binary log than one fill does.
+        let before = disk(stack)?;
+        fills.push(filled(fleet, name).await?);
+        let more = beyond(before, &disk(stack)?);
+        room.iter_mut().zip(more).for_each(|(room, more)| *room += more);
         if !what.is_empty() {
-            for _ in 1..report.repeats {
-                let again = fill(fleet, &[name]).await?;
-                with(fleet, "drop", name, &again.version).await?;
-                fills.push(again);
-            }
             told(&mut report, what, products, &fills)?;
         }
     }
@@ -80,8 +82,8 @@ pub(crate) async fn measure(
     report.alone("searches/s, 8 at once", &Figures::once(found.rate));
     report.alone("a search, p50 ms", &Figures::once(found.latencies.at(0.5)));
     report.alone("a search, p99 ms", &Figures::once(found.latencies.at(0.99)));
-    for (server, (full, empty)) in SERVERS.iter().zip(full.into_iter().zip(empty)) {
-        let each = full.saturating_sub(empty) / u64::try_from(products)?.max(1);
+    for (server, bytes) in SERVERS.iter().zip(room) {
+        let each = bytes / u64::try_from(products)?.max(1);
         let each = f64::from(u32::try_from(each)?);
         report.alone(&format!("disk of {server}, bytes per product"), &Figures::once(each));
     }
@@ -136,6 +138,11 @@ fn asked(fleet: &Fleet, number: i64) -> Result<Vec<u8>> {
     let (words, _) = words.rsplit_once(' ').unwrap_or((&words, ""));
     let path = query(words, number, number + 1_000_000_000)?;
     Ok(request(host, &format!("GET {path}"), "demo-key", ""))
+}
+
+/// How much more each has.
+fn beyond(before: Vec<u64>, now: &[u64]) -> Vec<u64> {
+    now.iter().zip(before).map(|(now, before)| now.saturating_sub(before)).collect()
 }
 
 /// Bytes on disk of each server.
