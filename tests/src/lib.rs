@@ -9,6 +9,7 @@ pub mod load;
 pub mod process;
 pub mod samples;
 pub mod stack;
+pub mod usage;
 pub mod wait;
 
 pub use client::{Answer, Client};

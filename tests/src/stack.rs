@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Signal, compile_time, memory_peak, processor_time, send};
+use crate::{
+    process::{Signal, send},
+    usage::{compile_time, memory_peak, processor_time},
+};
 
 /// A running stack of servers.
 pub struct Stack {

@@ -11,7 +11,7 @@ use crate::{
     open_loop::{Template, float},
     raw::BareLoop,
     report::{Asked, Report},
-    warm::warm_up,
+    warm::both_sides,
 };
 
 const PRODUCTS: usize = 500;
@@ -34,13 +34,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let bare = BareLoop::start(stack.address("JANGBU_KAFKA")?).await?;
     let limit = Template::reprices(&bare.address, "", vec!["/".to_owned()]);
     let sides = [ours, limit];
-    let round = async |long: Duration| {
-        for side in &sides {
-            side.flat_out(AT_ONCE[1], long / 2).await?;
-        }
-        Ok(())
-    };
-    let warmed = warm_up(stack, run, round).await?;
+    let warmed = both_sides(stack, run, &sides, AT_ONCE[1]).await?;
     let (mut told, mut report): ([Told; 3], Report) = Default::default();
     for _ in 0..run.repeats {
         for (told, at_once) in told.iter_mut().zip(AT_ONCE) {

@@ -15,7 +15,7 @@ use crate::{
     open_loop::Template,
     recorder::Recorder,
     report::{Asked, Report},
-    warm::warm_up,
+    warm::both_sides,
     wire::request,
 };
 
@@ -40,13 +40,7 @@ pub(crate) async fn measure(stack: &Stack, fleet: &mut Fleet, run: Run) -> Resul
     let long = run.pick(Duration::from_secs(10), Duration::from_secs(1));
     let (mut rates, mut took) = <([Figures; 2], [Pair; 2])>::default();
     let mut report = Report::default();
-    let round = async |long: Duration| {
-        for side in &sides {
-            side.flat_out(AT_ONCE, long / 2).await?;
-        }
-        Ok(())
-    };
-    let warmed = warm_up(stack, run, round).await?;
+    let warmed = both_sides(stack, run, &sides, AT_ONCE).await?;
     for _ in 0..run.repeats {
         let before = processor_times(fleet, stack)?;
         for (side, template) in sides.iter().enumerate() {

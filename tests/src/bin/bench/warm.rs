@@ -1,12 +1,12 @@
 //! Warming up: until the JVMs have compiled what they will need. A server of a shop has, for weeks;
-//! before that, their compilers take half a core from everybody for minutes.
+//! before that, their compilers take a third of a core from everybody for minutes.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tests::Stack;
 
-use crate::Run;
+use crate::{Run, open_loop::Template};
 
 const ROUND: Duration = Duration::from_secs(20);
 /// Without a load: what the compilers could not do under it they do now.
@@ -44,6 +44,25 @@ pub(crate) async fn warm_up(
             return Ok(note);
         }
     }
+}
+
+/// Repeats ours and its limit in turn, so many requests at once.
+///
+/// # Errors
+/// As [`warm_up`].
+pub(crate) async fn both_sides(
+    stack: &Stack,
+    run: Run,
+    sides: &[Template; 2],
+    at_once: usize,
+) -> Result<String> {
+    let round = async |long: Duration| {
+        for side in sides {
+            side.flat_out(at_once, long / 2).await?;
+        }
+        Ok(())
+    };
+    warm_up(stack, run, round).await
 }
 
 /// The share of a core that the compilers take while `something` goes on.
