@@ -19,6 +19,7 @@ mod copy;
 mod course;
 mod fill;
 mod index;
+mod meet;
 
 pub use compare::COMPARE;
 pub(crate) use compare::{beside, told};
@@ -98,8 +99,8 @@ pub const STATUS: Usage = Usage {
 
 /// What `jangbu replay swap` takes.
 pub const SWAP: Usage = Usage {
-    about: "jangbu replay swap PROJECTION --version N: makes a version the active one. The way back \
-            is the same.",
+    about: "jangbu replay swap PROJECTION --version N: makes a version the active one, once it has \
+            what that one shows: nobody reads what is older than before. The way back is the same.",
     settings: &[],
     flags: &[PROJECTION, VERSION],
 };
@@ -275,6 +276,7 @@ fn only(name: &str, kept: impl Iterator<Item = i32>) -> anyhow::Result<i32> {
 fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyhow::Result<bool> {
     let (runtime, db, versions) = open(config)?;
     let mut versions = versions.iter().filter(|known| known.projection == projection.name());
+    let active = versions.clone().find(|known| known.active).map(|known| known.version);
     if !versions.any(|known| known.version == number && known.ours && known.ready) {
         return Err(Error::NotReady(format!("{} {number}", projection.name())).into());
     }
@@ -283,6 +285,9 @@ fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyh
     ensure!(late <= LATE, "{} {number} is {late:.0} s behind the log", projection.name());
     // An older build does not know that they may be left out.
     runtime.block_on(version::build_keys(&db, projection, number))?;
+    if let Some(was) = active {
+        runtime.block_on(meet::meet(&db, projection.name(), was, number))?;
+    }
     let was = runtime.block_on(version::activate(&db, projection, number))?;
     let kept = if was > 0 { format!(", {was} is kept") } else { String::new() };
     writeln!(stdout(), "{}: version {number} is active{kept}", projection.name())?;

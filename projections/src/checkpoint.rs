@@ -75,6 +75,32 @@ pub async fn read_all(
     rows.into_iter().map(|(partition, o, at)| Ok((partition, parse(&o, at)?))).collect()
 }
 
+/// The checkpoints of two versions of a projection by partition, as of one moment.
+///
+/// # Errors
+/// [`Error`] when the server refuses or does not answer.
+pub async fn read_both(
+    db: impl MySqlExecutor<'_>,
+    projection: &str,
+    (one, other): (i32, i32),
+) -> Result<(BTreeMap<i32, Checkpoint>, BTreeMap<i32, Checkpoint>), Error> {
+    let rows: Vec<(i32, i32, String, i64)> = sqlx::query_as(
+        "SELECT version, partition_no, offsets, appended FROM checkpoints \
+         WHERE projection = ? AND version IN (?, ?)",
+    )
+    .bind(projection)
+    .bind(one)
+    .bind(other)
+    .fetch_all(db)
+    .await?;
+    let mut both = (BTreeMap::new(), BTreeMap::new());
+    for (version, partition, offsets, appended) in rows {
+        let of = if version == one { &mut both.0 } else { &mut both.1 };
+        of.insert(partition, parse(&offsets, appended)?);
+    }
+    Ok(both)
+}
+
 /// The checkpoints of all partitions of some versions of projections, as of one moment, by
 /// projection and partition.
 ///

@@ -13,7 +13,7 @@ use projections::{
 };
 use tokio::runtime::Runtime;
 
-use super::{LATE, Told, number, only};
+use super::{LATE, Told, meet::meet, number, only};
 use crate::{
     config::{Config, Given},
     standing::{self, Log},
@@ -83,7 +83,12 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
             "search {number} still follows the new names of {following} brands"
         );
         let live = search.live().await?;
+        if let Some(live) = live {
+            meet(&db, PROJECTION, live, number).await?;
+        }
         if live != Some(number) {
+            // What is written is not yet what is found.
+            search.refresh(number).await?;
             search.swap(live, number).await?;
         }
         Ok(live)

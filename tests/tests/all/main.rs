@@ -188,6 +188,7 @@ fn of_its_servers_and_versions() -> Vec<Trial> {
         trial!(on_servers verify::nothing_is_found_while_others_write),
         trial!(on_servers verify::nothing_is_found_where_a_quiet_shop_wakes),
         trial!(on_servers verify::everything_agrees),
+        trial!(on_servers replay::what_has_been_seen_is_seen_in_the_next_version),
         trial!(on_servers replay::a_version_is_filled_swapped_and_dropped),
         trial!(on_servers replay::a_rebuild_killed_ten_times_goes_on),
         trial!(on_servers filling::a_new_read_model_is_filled_before_it_is_read),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use projections::{Tables, version};
 use sqlx::AssertSqlSafe;
-use tests::{Client, Load, process, samples};
+use tests::{Client, Load, Role, process, samples, wait};
 
 use crate::{
     reading::{MALL, Reading},
@@ -14,12 +14,18 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a projector feeds that keeps no other version of products than the first.
+const THE_FIRST: &str = "products@1+directory+command_status+snapshot+history";
 
 /// Runs the operator's tool; whether it ended well, and what it printed.
 pub(crate) async fn replay(world: &World, words: &str) -> Result<(bool, String)> {
     let words: Vec<&str> = ["replay"].into_iter().chain(words.split_whitespace()).collect();
     let (status, printed) = process::run_beside("jangbu", &words, world.fleet.settings()).await?;
     Ok((status.success(), printed))
+}
+
+async fn swap(world: &World, to: i32) -> Result<(bool, String)> {
+    replay(world, &format!("swap products --version {to}")).await
 }
 
 /// The number of the version that `replay start` fills.
@@ -66,6 +72,31 @@ async fn two_share_what_takes_some_seconds(world: &World, events: u64) -> Result
     Ok(())
 }
 
+pub(crate) async fn what_has_been_seen_is_seen_in_the_next_version(
+    world: &mut World,
+) -> Result<()> {
+    let client = world.client.clone();
+    let load = Load::start(&client, 2, 4);
+    world.fleet.start_with(Role::Projector, &[("JANGBU_PROJECTIONS", THE_FIRST)])?;
+    let (ended, printed) = replay(world, "start products").await?;
+    let next = filled(&printed).context("no version")?;
+    ensure!(ended, "{printed}");
+    let (id, token) = client.register(&samples::vacuum()).await?;
+    let path = format!("/products/{id}");
+    client.see(&path, &token).await?;
+    let (swapped, refused) = swap(world, next).await?;
+    ensure!(!swapped && refused.contains("stays behind 1, which is active"), "{refused}");
+    // Of those that feed it as well the swap waits for the first batches.
+    world.fleet.restart(Role::Projector, None)?;
+    wait::until_true("the swap", PATIENCE, async || Ok(swap(world, next).await?.0)).await?;
+    client.get(&path).send().await?.expect(200)?;
+    let (swapped, printed) = swap(world, 1).await?;
+    ensure!(swapped, "{printed}");
+    load.finish().await?.check(&client).await?;
+    ensure!(replay(world, &format!("drop products --version {next}")).await?.0);
+    world.fleet.verify(&[]).await
+}
+
 pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -> Result<()> {
     let client = world.client.clone();
     let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 2).await?;
@@ -85,8 +116,7 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
         printed.lines().any(|line| line.split_whitespace().take(3).eq(row))
     };
     ensure!(row(1, "active") && row(next, "ready"), "{printed}");
-    let swap = async |to: i32| replay(world, &format!("swap products --version {to}")).await;
-    let (swapped, refused) = swap(next + 1).await?;
+    let (swapped, refused) = swap(world, next + 1).await?;
     ensure!(!swapped && refused.contains("has not been level"), "{refused}");
 
     // Whoever reads meanwhile reads one or the other, here told apart by the names of a mall.
@@ -97,7 +127,8 @@ pub(crate) async fn a_version_is_filled_swapped_and_dropped(world: &mut World) -
     };
     rename("CONCAT(name, '+')").await?;
     for (version, price) in [(next, 1_000), (1, 2_000), (next, 3_000)] {
-        let (swapped, written) = tokio::join!(swap(version), write_and_read(&client, &id, price));
+        let (swapped, written) =
+            tokio::join!(swap(world, version), write_and_read(&client, &id, price));
         written?;
         let (swapped, printed) = swapped?;
         ensure!(swapped, "{printed}");
