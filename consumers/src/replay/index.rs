@@ -87,8 +87,6 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
             meet(&db, PROJECTION, live, number).await?;
         }
         if live != Some(number) {
-            // What is written is not yet what is found.
-            search.refresh(number).await?;
             search.swap(live, number).await?;
         }
         Ok(live)

@@ -3,10 +3,10 @@
 use std::{ops::Range, time::Duration};
 
 use reqwest::{Method, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Document, Search, SearchError, Versioned, hangul, reason, refused};
+use super::{Document, Search, SearchError, Versioned, hangul, reason, refused, unreadable, value};
 
 /// A request carries at most so many documents, and about so many bytes.
 const MOST_DOCUMENTS: usize = 1000;
@@ -80,42 +80,58 @@ impl Search {
     ) -> Result<Option<SearchError>, SearchError> {
         let open: Vec<usize> = (0..lines.len()).filter(|&at| results[at].is_none()).collect();
         let body = open.iter().map(|&at| lines[at].as_slice()).collect::<Vec<_>>().concat();
-        match self.exchange(Method::POST, path, Some(body)).await {
-            Ok((status, answer)) if status.is_success() => settle(&answer, &open, results),
-            Ok((status, answer)) if passes(status) => Ok(Some(refused(status, &answer))),
-            Ok((status, answer)) => Err(refused(status, &answer)),
+        match self.send(Method::POST, path, Some(body)).await {
+            Ok((status, text)) if status.is_success() => settle(&text, &open, results),
+            Ok((status, text)) if passes(status) => Ok(Some(refused(status, &value(text)))),
+            Ok((status, text)) => Err(refused(status, &value(text))),
             Err(error) => Ok(Some(error)),
         }
     }
 }
 
+/// What the engine says of a bulk: of each document by itself.
+#[derive(Deserialize)]
+struct Answer {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    index: Outcome,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    status: u16,
+    #[serde(default)]
+    error: Value,
+}
+
 /// Notes what became of each document of an answer, which lists them in the order sent.
 fn settle(
-    answer: &Value,
+    answer: &str,
     open: &[usize],
     results: &mut [Option<Written>],
 ) -> Result<Option<SearchError>, SearchError> {
-    let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Answer { items } = serde_json::from_str(answer).map_err(|why| unreadable(&why))?;
     if items.len() != open.len() {
-        return Err(refused(StatusCode::BAD_GATEWAY, answer));
+        return Err(unreadable(&format!("{} results of {}", items.len(), open.len())));
     }
     let mut busy = None;
-    for (&at, item) in open.iter().zip(items) {
-        let item = &item["index"];
-        let status = item["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        let status = StatusCode::from_u16(status.unwrap_or_default());
-        results[at] = match status.unwrap_or(StatusCode::BAD_GATEWAY) {
+    for (&at, Item { index: Outcome { status, error } }) in open.iter().zip(items) {
+        let why = || reason(&error, &error);
+        results[at] = match StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY) {
             StatusCode::CONFLICT => Some(Written::Newer),
             // Only these are the document's own fault; a missing index or right is not.
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
-                Some(Written::Refused(reason(&item["error"], item)))
+                Some(Written::Refused(why()))
             }
             status if status.is_success() => Some(Written::Indexed),
             status if passes(status) => {
-                busy = Some(refused(status, item));
+                busy = Some(SearchError::Refused { status: status.as_u16(), reason: why() });
                 None
             }
-            status => return Err(refused(status, item)),
+            status => return Err(SearchError::Refused { status: status.as_u16(), reason: why() }),
         };
     }
     Ok(busy)
@@ -184,7 +200,7 @@ mod tests {
     fn settled(items: &Value) -> (Vec<Option<Written>>, Option<String>) {
         let open: Vec<usize> = (0..items.as_array().map_or(0, Vec::len)).collect();
         let mut results = vec![None; open.len()];
-        let busy = settle(&json!({ "items": items }), &open, &mut results);
+        let busy = settle(&json!({ "items": items }).to_string(), &open, &mut results);
         (results, busy.unwrap().map(|error| error.to_string()))
     }
 
@@ -208,8 +224,8 @@ mod tests {
     #[test]
     fn a_missing_index_is_nobodys_document() {
         let items = json!([{ "index": { "status": 404 } }]);
-        assert!(settle(&json!({ "items": items }), &[0], &mut [None]).is_err());
-        assert!(settle(&json!({ "items": [] }), &[0], &mut [None]).is_err());
+        assert!(settle(&json!({ "items": items }).to_string(), &[0], &mut [None]).is_err());
+        assert!(settle(r#"{"items":[]}"#, &[0], &mut [None]).is_err());
     }
 
     #[test]

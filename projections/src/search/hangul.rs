@@ -34,9 +34,16 @@ pub(super) fn is_initials(word: &str) -> bool {
 
 /// A word in the letters that are typed for it.
 pub(super) fn letters(word: &str) -> String {
+    letters_with(word, |_, _| {})
+}
+
+/// The same, telling of each character where its letters begin, and whether it is a syllable.
+fn letters_with(word: &str, mut begins: impl FnMut(usize, bool)) -> String {
     let mut letters = String::new();
     for c in word.chars() {
-        match parts(c) {
+        let parts = parts(c);
+        begins(letters.len(), parts.is_some());
+        match parts {
             Some((initial, vowel, last)) => {
                 letters.push(initial);
                 letters += vowel;
@@ -54,12 +61,21 @@ pub(super) fn letters(word: &str) -> String {
 pub(super) fn all_letters(text: &str) -> Vec<String> {
     let mut terms = vec![];
     for word in words(text).into_iter().chain(runs(text)) {
-        let begins = word.char_indices().filter(|&(at, c)| at == 0 || parts(c).is_some());
-        let endings = begins.take(MOST).map(|(at, _)| &word[at..]);
-        let endings = endings.filter(|rest| rest.len() == word.len() || rest.chars().count() > 1);
-        terms.extend(endings.map(|rest| letters(rest).chars().take(LONGEST).collect::<String>()));
+        let mut begins = vec![];
+        let letters = letters_with(&word, |at, is_syllable| begins.push((at, is_syllable)));
+        // The last syllable alone says too little.
+        if begins.len() > 1 {
+            begins.pop();
+        }
+        let endings = begins.into_iter().filter(|&(at, is_syllable)| at == 0 || is_syllable);
+        terms.extend(endings.take(MOST).map(|(at, _)| first(&letters[at..]).to_owned()));
     }
     distinct(terms)
+}
+
+/// As much of a term as is kept.
+fn first(letters: &str) -> &str {
+    letters.char_indices().nth(LONGEST).map_or(letters, |(end, _)| &letters[..end])
 }
 
 /// The initials of each run of words in syllables, and of each of its endings.

@@ -151,12 +151,13 @@ impl Search {
     /// # Errors
     /// [`SearchError`] when the engine refuses or does not answer.
     pub async fn open(&self, version: i32, layout: Layout) -> Result<(), SearchError> {
-        self.refresh(version).await?;
         let settings = json!({ "index": {
             "refresh_interval": interval(layout), "number_of_replicas": layout.replicas,
         } });
         let path = format!("{}/_settings", self.index(version));
-        self.ask(Method::PUT, &path, Some(&settings)).await.map(drop)
+        // A large one takes long to refresh, and the other has the cluster write its state.
+        let set = self.ask(Method::PUT, &path, Some(&settings));
+        tokio::try_join!(self.refresh(version), set).map(drop)
     }
 
     /// Points the alias at another index version, all at once: whoever reads meanwhile reads one of
