@@ -100,7 +100,7 @@ pub const STATUS: Usage = Usage {
 /// What `jangbu replay swap` takes.
 pub const SWAP: Usage = Usage {
     about: "jangbu replay swap PROJECTION --version N: makes a version the active one, once it has \
-            what that one shows: nobody reads what is older than before. The way back is the same.",
+            what that one shows. The way back is the same.",
     settings: &[],
     flags: &[PROJECTION, VERSION],
 };
@@ -281,12 +281,13 @@ fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyh
         return Err(Error::NotReady(format!("{} {number}", projection.name())).into());
     }
     let reader = runtime.block_on(standing::version_of(&db, projection, number))?;
-    let late = Log::of(config)?.standing(&reader)?.seconds();
+    let log = Log::of(config)?;
+    let late = log.standing(&reader)?.seconds();
     ensure!(late <= LATE, "{} {number} is {late:.0} s behind the log", projection.name());
     // An older build does not know that they may be left out.
     runtime.block_on(version::build_keys(&db, projection, number))?;
     if let Some(was) = active {
-        runtime.block_on(meet::meet(&db, projection.name(), was, number))?;
+        runtime.block_on(meet::meet(&db, &log, projection.name(), (was, number)))?;
     }
     let was = runtime.block_on(version::activate(&db, projection, number))?;
     let kept = if was > 0 { format!(", {was} is kept") } else { String::new() };

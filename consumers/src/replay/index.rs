@@ -75,6 +75,10 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
             is_full,
             "search {number} is not full, or of another build: `jangbu replay status` shows it"
         );
+        let live = search.live().await?;
+        if let Some(live) = live {
+            meet(&db, &log, PROJECTION, (live, number)).await?;
+        }
         let late = log.standing(&standing::index(&db, number).await?)?.seconds();
         ensure!(late <= LATE, "search {number} is {late:.0} s behind the log");
         let following = search::fan_outs_left(&db, number).await?;
@@ -82,10 +86,6 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
             following == 0,
             "search {number} still follows the new names of {following} brands"
         );
-        let live = search.live().await?;
-        if let Some(live) = live {
-            meet(&db, PROJECTION, live, number).await?;
-        }
         if live != Some(number) {
             search.swap(live, number).await?;
         }

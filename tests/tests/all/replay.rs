@@ -76,7 +76,7 @@ pub(crate) async fn what_has_been_seen_is_seen_in_the_next_version(
     world: &mut World,
 ) -> Result<()> {
     let client = world.client.clone();
-    let load = Load::start(&client, 2, 4);
+    world.fleet.terminate(Role::Projector).await?;
     world.fleet.start_with(Role::Projector, &[("JANGBU_PROJECTIONS", THE_FIRST)])?;
     let (ended, printed) = replay(world, "start products").await?;
     let next = filled(&printed).context("no version")?;
@@ -86,7 +86,8 @@ pub(crate) async fn what_has_been_seen_is_seen_in_the_next_version(
     client.see(&path, &token).await?;
     let (swapped, refused) = swap(world, next).await?;
     ensure!(!swapped && refused.contains("stays behind 1, which is active"), "{refused}");
-    // Of those that feed it as well the swap waits for the first batches.
+    // Of one that feeds it as well the first batches are waited for.
+    let load = Load::start(&client, 2, 4);
     world.fleet.restart(Role::Projector, None)?;
     wait::until_true("the swap", PATIENCE, async || Ok(swap(world, next).await?.0)).await?;
     client.get(&path).send().await?.expect(200)?;
