@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{Write, stdout},
+    time::Instant,
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,7 +14,11 @@ use projections::{
 };
 use tokio::runtime::Runtime;
 
-use super::{LATE, Told, meet::meet, number, only};
+use super::{
+    LATE, Told,
+    meet::{AGAIN, PATIENCE, meet},
+    number, only,
+};
 use crate::{
     config::{Config, Given},
     standing::{self, Log},
@@ -81,11 +86,7 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
         }
         let late = log.standing(&standing::index(&db, number).await?)?.seconds();
         ensure!(late <= LATE, "search {number} is {late:.0} s behind the log");
-        let following = search::fan_outs_left(&db, number).await?;
-        ensure!(
-            following == 0,
-            "search {number} still follows the new names of {following} brands"
-        );
+        follow(&db, number).await?;
         if live != Some(number) {
             search.swap(live, number).await?;
         }
@@ -95,6 +96,22 @@ pub(super) fn swap(config: &Config, number: i32) -> anyhow::Result<bool> {
     let kept = kept.map(|was| format!(", {was} is kept")).unwrap_or_default();
     writeln!(stdout(), "{PROJECTION}: version {number} is active{kept}")?;
     Ok(true)
+}
+
+/// Waits until the documents of a version have the names of their brands.
+async fn follow(db: &Pool, number: i32) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let following = search::fan_outs_left(db, number).await?;
+        if following == 0 {
+            return Ok(());
+        }
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "search {number} still follows the new names of {following} brands"
+        );
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// Points it at the earlier version that is kept.

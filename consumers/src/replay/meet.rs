@@ -13,13 +13,13 @@ use crate::{
     standing::{ANSWER, Log},
 };
 
-/// How long the two may take to meet.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a swap waits for what the version is to have.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// Two that are fed together have met by then, which may begin with another set of a projector.
 const TOGETHER: Duration = Duration::from_secs(6);
 /// Of two that are fed apart the one may lack so much of the other.
 const APART: Duration = Duration::from_secs(1);
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// The checkpoints of a version, by partition.
 type Stand = BTreeMap<i32, Checkpoint>;
