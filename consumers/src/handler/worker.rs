@@ -204,7 +204,7 @@ impl<'a> Worker<'a> {
                     tracing::info!(?partitions, generation, "partitions assigned");
                     self.membership = Some(membership);
                     self.waiting = partitions;
-                    // Nobody hears whether outcomes arrive; after an outage the old one may be deaf.
+                    // After an outage the old one may reach nobody, and would first lose what it tells.
                     self.replier = Replier::new(&self.around.kafka)?;
                 }
                 Change::Assigned(_, None) => bail!("assigned partitions without a generation"),

@@ -58,7 +58,8 @@ fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
 /// then forgets those that it knew, the bootstrap servers among them, and never asks again (its
 /// issue 5301). Blocks for about a second where the brokers are away.
 pub fn show_brokers<C: ClientContext>(client: &Client<C>, bootstrap: &str) {
-    let finds_them = client.fetch_metadata(None, Duration::from_secs(1)).is_ok();
+    let answer = client.fetch_metadata(None, Duration::from_secs(1));
+    let finds_them = answer.is_ok_and(|cluster| !cluster.brokers().is_empty());
     if finds_them || !bootstrap.split(',').any(is_there) {
         return;
     }

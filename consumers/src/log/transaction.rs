@@ -109,9 +109,11 @@ impl TransactionWriter {
             // A new producer has a new id, so a late answer to this one can fence nobody.
             Err(CommitError::Unknown(error)) => Err(CommitError::Unknown(error)),
             Err(CommitError::Aborted(error)) => {
-                if producer.abort_transaction(STEP).is_ok() {
-                    self.producers[turn] = Some(producer);
-                }
+                // Else readers wait until the brokers abort it themselves.
+                let _ = producer.abort_transaction(STEP);
+                // Neither is used again, however well it aborts: one that has forgotten the brokers
+                // (see `show_brokers`) has nothing to abort, and would fail for ever.
+                self.producers = [None, None];
                 Err(CommitError::Aborted(error))
             }
         }
