@@ -6,7 +6,6 @@ use projections::{
     Pool,
     search::{Layout, Search, TOPICS},
 };
-use rdkafka::consumer::BaseConsumer;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
@@ -31,8 +30,6 @@ struct Surroundings {
     runtime: Handle,
     db: Pool,
     search: Search,
-    /// Asks the brokers, as nobody's member.
-    client: BaseConsumer,
     layout: Layout,
 }
 
@@ -68,7 +65,6 @@ fn surroundings(
         decoder: Decoder::new(Arc::new(codec), runtime.handle().clone()),
         runtime: runtime.handle().clone(),
         search: Search::new(&config.opensearch)?,
-        client: kafka.asking("read_committed").create()?,
         layout: layout(config),
         kafka,
         ends,

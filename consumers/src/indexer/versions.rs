@@ -10,6 +10,7 @@ use projections::{
     Pool,
     search::{self, IndexVersion, Layout, Search, SearchError, Source},
 };
+use rdkafka::consumer::BaseConsumer;
 use schemas::CATALOG;
 
 use super::{Surroundings, worker};
@@ -99,7 +100,10 @@ async fn kept(around: &Surroundings) -> anyhow::Result<Vec<i32>> {
     let (live, mut known) = (search.live().await?, search::versions(db).await?);
     let is_live = |known: &IndexVersion| known.ready && Some(known.version) == live;
     if !known.iter().any(is_live) {
-        let ids = native::topic_ids(&around.client, &[CATALOG.events.name], 3000);
+        // Hardly ever, so by a client of its own: one that waits for years may have forgotten the
+        // brokers when it is needed.
+        let client: BaseConsumer = around.kafka.asking("read_committed").create()?;
+        let ids = native::topic_ids(&client, &[CATALOG.events.name], 3000);
         let topic_id = ids.map_err(anyhow::Error::msg)?.concat();
         ensure_live(db, search, &topic_id, around.layout).await?;
         known = search::versions(db).await?;
