@@ -88,9 +88,8 @@ impl Fleet {
         for role in Role::ALL {
             // The log of an earlier run would be taken for this one's. Mostly there is none.
             let _ = fs::remove_file(process::log_of(role.binary())?);
-            fleet.restart(role, None)?;
         }
-        fleet.until_ready().await?;
+        fleet.begin_anew().await?;
         Ok(fleet)
     }
 
@@ -253,6 +252,17 @@ impl Fleet {
             if self.process(role)?.ended()?.is_some() {
                 self.restart(role, None)?;
             }
+        }
+        self.until_ready().await
+    }
+
+    /// Puts a new process in the place of each, and waits until the api is ready.
+    ///
+    /// # Errors
+    /// When a process does not come up.
+    pub async fn begin_anew(&mut self) -> Result<()> {
+        for role in Role::ALL {
+            self.restart(role, None)?;
         }
         self.until_ready().await
     }
