@@ -100,7 +100,7 @@ async fn main() -> Result<()> {
         Some((first, _)) if first == "page" => {
             let results = Results::read(&kept(false)?)?;
             ensure!(!results.cases.is_empty(), "nothing was measured here yet: `make bench`");
-            return page::make(&results);
+            return page::make(&results.publish()?);
         }
         _ => {}
     }

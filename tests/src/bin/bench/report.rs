@@ -219,10 +219,35 @@ impl Results {
         let mut results = Self::read(path)?;
         results.machine = machine()?;
         results.cases.insert(case.to_owned(), report);
+        results.write(path)
+    }
+
+    /// Puts what was found here in the place of what the page shows of the same cases. Figures of
+    /// another machine do not stand beside these.
+    pub(crate) fn publish(self) -> Result<Self> {
+        let path = root().join(PUBLISHED);
+        let shown = Self::read(&path)?;
+        let all = shown.with(self);
+        all.write(&path)?;
+        Ok(all)
+    }
+
+    fn with(mut self, found: Self) -> Self {
+        if self.machine != found.machine {
+            return found;
+        }
+        self.cases.extend(found.cases);
+        self
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
         fs::create_dir_all(path.parent().context("a folder")?)?;
-        Ok(fs::write(path, serde_json::to_string_pretty(&results)?)?)
+        Ok(fs::write(path, serde_json::to_string_pretty(self)? + "\n")?)
     }
 }
+
+/// What the page is made of.
+const PUBLISHED: &str = "docs/performance/results.json";
 
 /// Where results are kept, beside what was built; those of small runs by themselves.
 pub(crate) fn kept(is_small: bool) -> Result<PathBuf> {
@@ -254,6 +279,23 @@ mod checks {
     fn a_figure_has_thousands_and_few_places() {
         let told = [0.0, 0.5, 12.34, 999.6, 1_234_567.8].map(number);
         assert_eq!(told, ["0", "0.50", "12.3", "1,000", "1,234,568"]);
+    }
+
+    #[test]
+    fn what_is_found_here_replaces_what_is_shown_of_this_machine() {
+        let results = |machine: &str, cases: &[(&str, usize)]| {
+            let report = |repeats| Report { repeats, ..Report::default() };
+            let cases = cases.iter().map(|(case, of)| ((*case).to_owned(), report(*of))).collect();
+            Results { machine: machine.to_owned(), cases }
+        };
+        let repeats = |results: Results| -> Vec<(String, usize)> {
+            results.cases.into_iter().map(|(case, report)| (case, report.repeats)).collect()
+        };
+        let shown = || results("this", &[("a", 1), ("b", 1)]);
+        let both = repeats(shown().with(results("this", &[("b", 2), ("c", 2)])));
+        assert_eq!(both, [("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 2)]);
+        let other = repeats(shown().with(results("another", &[("c", 2)])));
+        assert_eq!(other, [("c".to_owned(), 2)]);
     }
 
     #[test]
