@@ -58,8 +58,7 @@ fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
 /// then forgets those that it knew, the bootstrap servers among them, and never asks again (its
 /// issue 5301). Blocks for about a second where the brokers are away.
 pub fn show_brokers<C: ClientContext>(client: &Client<C>, bootstrap: &str) {
-    let answer = client.fetch_metadata(None, Duration::from_secs(1));
-    let finds_them = answer.is_ok_and(|cluster| !cluster.brokers().is_empty());
+    let finds_them = finds_brokers(client, None);
     if finds_them || !bootstrap.split(',').any(is_there) {
         return;
     }
@@ -67,6 +66,13 @@ pub fn show_brokers<C: ClientContext>(client: &Client<C>, bootstrap: &str) {
     tracing::warn!("a client has forgotten all brokers: they are shown to it again");
     // SAFETY: the client outlives the call, and the text is copied.
     unsafe { sys::rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
+}
+
+/// Whether a client is told of a broker within a second; `topic` is all that is asked of, or every
+/// one is.
+pub fn finds_brokers<C: ClientContext>(client: &Client<C>, topic: Option<&str>) -> bool {
+    let answer = client.fetch_metadata(topic, Duration::from_secs(1));
+    answer.is_ok_and(|cluster| !cluster.brokers().is_empty())
 }
 
 fn is_there(server: &str) -> bool {

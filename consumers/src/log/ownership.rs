@@ -12,7 +12,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::native::Membership;
+use super::native::{Membership, finds_brokers};
 
 /// A consumer that owns partitions of one topic through its group.
 pub type Member = BaseConsumer<Ownership>;
@@ -80,7 +80,7 @@ pub fn is_stranded(member: &Member, topic: &str) -> bool {
     if outside.is_none_or(|since| since.elapsed() < OUTSIDE) {
         return false;
     }
-    let answered = member.fetch_metadata(Some(topic), Duration::from_secs(1)).is_ok();
+    let answered = finds_brokers(member.client(), Some(topic));
     if !answered {
         // It could not come in; the time counts from when it can.
         member.context().lock().outside = Some(Instant::now());

@@ -269,6 +269,7 @@ impl Tail {
                 unheard *= 2;
             }
             tracing::warn!(topic, partition, next = next.get(), "silent; asked anew");
+            native::show_brokers(self.committed.client(), &self.bootstrap);
         }
     }
 
