@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::{
     ClientContext,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use schemas::{Codec, OUTCOMES, Records};
@@ -18,7 +18,7 @@ pub(super) struct Replier {
     producer: Served<Arrivals>,
 }
 
-/// Whether an outcome did not arrive.
+/// Whether an outcome did not arrive in time.
 #[derive(Default)]
 struct Arrivals {
     failed: AtomicBool,
@@ -61,7 +61,8 @@ impl ProducerContext for Arrivals {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
+        let Err((error, _)) = result else { return };
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
             self.failed.store(true, Ordering::Relaxed);
         }
     }

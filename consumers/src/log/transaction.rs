@@ -110,14 +110,24 @@ impl TransactionWriter {
             Err(CommitError::Unknown(error)) => Err(CommitError::Unknown(error)),
             Err(CommitError::Aborted(error)) => {
                 // Else readers wait until the brokers abort it themselves.
-                let _ = producer.abort_transaction(STEP);
-                // Neither is used again, however well it aborts: one that has forgotten the brokers
-                // (see `show_brokers`) has nothing to abort, and would fail for ever.
-                self.producers = [None, None];
+                let aborted = producer.abort_transaction(STEP).is_ok();
+                if !is_of_a_broker(&error) {
+                    // Neither is used again, however well it aborts: one that has forgotten the
+                    // brokers (see `show_brokers`) may abort all that it has begun, or nothing, and
+                    // would fail for ever.
+                    self.producers = [None, None];
+                } else if aborted {
+                    self.producers[turn] = Some(producer);
+                }
                 Err(CommitError::Aborted(error))
             }
         }
     }
+}
+
+/// Whether a broker has answered so. What librdkafka says by itself has a number below zero.
+fn is_of_a_broker(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| code as i32 > 0)
 }
 
 fn open(kafka: &Kafka) -> Result<Producer, KafkaError> {
@@ -255,5 +265,20 @@ impl ProducerContext for Deliveries {
         if reports.missing == 0 || reports.failed.is_some() {
             self.changed.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_is_nothing_that_a_broker_has_said() {
+        let of = |code| is_of_a_broker(&KafkaError::MessageProduction(code));
+        assert!(
+            of(RDKafkaErrorCode::NotEnoughReplicas)
+                && of(RDKafkaErrorCode::InvalidTransactionalState)
+        );
+        assert!(!of(RDKafkaErrorCode::MessageTimedOut) && !of(RDKafkaErrorCode::Resolve));
     }
 }
