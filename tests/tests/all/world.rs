@@ -48,21 +48,21 @@ where
         if FAILED.load(Relaxed) >= FAILURES {
             return Err(failed(anyhow!("not tried: {FAILURES} have failed before")));
         }
-        RUNTIME.block_on(async {
+        let outcome = RUNTIME.block_on(async {
             let world = match world.as_mut() {
-                Some(world) => world.mended().await.map_err(failed)?,
-                None => world.insert(World::begin().await.map_err(failed)?),
+                Some(world) => world.mended().await?,
+                None => world.insert(World::begin().await?),
             };
             let outcome = match timeout(AT_MOST, test(world)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(anyhow!("not done after {AT_MOST:?}")),
             };
             world.spoilt = outcome.is_err();
-            outcome.map_err(|error| {
-                FAILED.fetch_add(1, Relaxed);
-                eprintln!("{}\n{error:#}", world.fleet.tails());
-                failed(error)
-            })
+            outcome.inspect_err(|error| eprintln!("{}\n{error:#}", world.fleet.tails()))
+        });
+        outcome.map_err(|error| {
+            FAILED.fetch_add(1, Relaxed);
+            failed(error)
         })
     })
 }
