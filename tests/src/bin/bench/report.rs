@@ -236,7 +236,12 @@ impl Results {
         if self.machine != found.machine {
             return found;
         }
-        self.cases.extend(found.cases);
+        for (case, report) in found.cases {
+            // What lies about here may be older than what somebody has shown since.
+            if self.cases.get(&case).is_none_or(|shown| shown.at <= report.at) {
+                self.cases.insert(case, report);
+            }
+        }
         self
     }
 
@@ -283,19 +288,24 @@ mod checks {
 
     #[test]
     fn what_is_found_here_replaces_what_is_shown_of_this_machine() {
-        let results = |machine: &str, cases: &[(&str, usize)]| {
-            let report = |repeats| Report { repeats, ..Report::default() };
-            let cases = cases.iter().map(|(case, of)| ((*case).to_owned(), report(*of))).collect();
+        let results = |machine: &str, cases: &[(&str, &str)]| {
+            let report = |at: &str| Report { at: at.to_owned(), ..Report::default() };
+            let cases = cases.iter().map(|(case, at)| ((*case).to_owned(), report(at))).collect();
             Results { machine: machine.to_owned(), cases }
         };
-        let repeats = |results: Results| -> Vec<(String, usize)> {
-            results.cases.into_iter().map(|(case, report)| (case, report.repeats)).collect()
+        let told = |results: Results| -> Vec<String> {
+            results
+                .cases
+                .into_iter()
+                .map(|(case, report)| format!("{case} {}", report.at))
+                .collect()
         };
-        let shown = || results("this", &[("a", 1), ("b", 1)]);
-        let both = repeats(shown().with(results("this", &[("b", 2), ("c", 2)])));
-        assert_eq!(both, [("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 2)]);
-        let other = repeats(shown().with(results("another", &[("c", 2)])));
-        assert_eq!(other, [("c".to_owned(), 2)]);
+        let shown = || results("this", &[("a", "2026-11-02"), ("b", "2026-11-02")]);
+        let found = [("a", "2026-11-01"), ("b", "2026-11-03"), ("c", "2026-11-03")];
+        let both = told(shown().with(results("this", &found)));
+        assert_eq!(both, ["a 2026-11-02", "b 2026-11-03", "c 2026-11-03"]);
+        let other = told(shown().with(results("another", &[("c", "2026-11-03")])));
+        assert_eq!(other, ["c 2026-11-03"]);
     }
 
     #[test]
