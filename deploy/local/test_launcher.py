@@ -86,6 +86,32 @@ class Cluster(unittest.TestCase):
         self.assertEqual(kafka.nodes_in(b"\0\0\0\1" b"\0\0\0\2" + third + first + topics), [3, 1])
 
 
+class Loads(unittest.TestCase):
+    SCHEDULED = "INFO CoordinatorRuntime: Scheduling loading of metadata from __consumer_offsets-1 with epoch 2\n"
+    FINISHED = "INFO Finished loading of metadata from __consumer_offsets-1 with epoch 2 in 713ms where 4ms was\n"
+    UNLOADED = "INFO Finished unloading metadata for __consumer_offsets-1 with epoch OptionalInt[39].\n"
+    IGNORED = "INFO Ignored load completion from __consumer_offsets-1 because context is in ACTIVE state.\n"
+    ACTIVE = "INFO The coordinator __consumer_offsets-1 is already active.\n"
+
+    def test_a_coordinator_is_loaded_once_its_load_has_finished(self):
+        self.assertEqual(({}, set()), self.told(""))
+        self.assertEqual(({"__consumer_offsets-1": 1}, set()), self.told(self.SCHEDULED))
+        self.assertEqual(({}, {"__consumer_offsets-1"}), self.told(self.SCHEDULED + self.FINISHED))
+        again = self.SCHEDULED + self.FINISHED + self.SCHEDULED
+        self.assertEqual(({}, {"__consumer_offsets-1"}), self.told(again + self.ACTIVE))
+
+    def test_a_load_that_ends_for_another_one_is_waited_out_and_seen(self):
+        log = self.SCHEDULED + self.UNLOADED + self.SCHEDULED + self.FINISHED
+        loads = kafka.Loads(log)
+        self.assertEqual(({"__consumer_offsets-1": 1}, set()), (loads.under_way, loads.by_half))
+        self.assertEqual({"__consumer_offsets-1"}, kafka.Loads(log + self.IGNORED).by_half)
+
+    def told(self, log: str):
+        loads = kafka.Loads(log)
+        self.assertEqual(set(), loads.by_half)
+        return loads.under_way, loads.done
+
+
 class Proxies(unittest.TestCase):
     def test_clients_find_the_proxies_and_tests_the_servers_too(self):
         stack = with_ports("faults")

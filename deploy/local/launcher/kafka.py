@@ -1,8 +1,10 @@
 """Kafka: a lone broker, or one of a cluster; each is controller too."""
 
 import base64
+import re
 import socket
 import struct
+import time
 import uuid
 from pathlib import Path
 
@@ -70,6 +72,28 @@ class Kafka(Server):
 
     def prepare(self) -> None:
         self.once(self.home / "data", self.format)
+        self.log_before = self.log().stat().st_size if self.log().exists() else 0
+
+    def log(self) -> Path:
+        return self.stack.logs / f"{self.name}.log"
+
+    def begun_badly(self) -> str | None:
+        """A lone broker that was killed may lead, be fenced and lead again as it starts. A coordinator
+        that was still being loaded then goes on with what it has read so far: see decision 25."""
+        kept = {folder.name for folder in (self.home / "data").glob("__consumer_offsets-*")}
+        if not hasattr(self, "log_before") or len(brokers(self.stack)) > 1:
+            return None
+        deadline = time.monotonic() + LOADS
+        while time.monotonic() < deadline:
+            with self.log().open(errors="replace") as log:
+                log.seek(self.log_before if self.log().stat().st_size >= self.log_before else 0)
+                loads = Loads(log.read())
+            if loads.by_half:
+                return f"{', '.join(sorted(loads.by_half))} was loaded by half"
+            if kept <= loads.done and not loads.under_way:
+                break
+            time.sleep(0.1)
+        return None
 
     def format(self) -> None:
         cluster = cluster_of(self.stack)
@@ -99,6 +123,42 @@ class Kafka(Server):
         found = {"JANGBU_KAFKA": bootstrap(self.stack)}
         copies = len(brokers(self.stack))
         return found | ({"JANGBU_REPLICATION": str(copies)} if copies > 1 else {})
+
+
+# How long coordinators may take to load what they keep, in seconds.
+LOADS = 15
+
+
+class Loads:
+    """What a broker's log tells of the coordinators of groups."""
+
+    def __init__(self, log: str):
+        self.done, self.under_way, self.by_half = set(), {}, set()
+        for what, partition in LOAD.findall(log):
+            under_way = self.under_way.pop(partition, 0)
+            match what:
+                case "Scheduling loading of metadata from":
+                    self.under_way[partition] = under_way + 1
+                    self.done.discard(partition)
+                    continue
+                case "Ignored load completion from":
+                    self.by_half.add(partition)
+                case "Finished unloading metadata for":
+                    # What is read for it is read to its end all the same.
+                    self.done.discard(partition)
+                    if under_way:
+                        self.under_way[partition] = under_way
+                    continue
+            self.done.add(partition)
+            if under_way > 1:
+                self.under_way[partition] = under_way - 1
+
+
+LOAD = re.compile(
+    r"(Scheduling loading of metadata from|Finished loading of metadata from|Finished unloading metadata for"
+    r"|Ignored load completion from|The coordinator) (__consumer_offsets-\d+)"
+    r"(?: with epoch| because context is in ACTIVE| is already active)"
+)
 
 
 def listener(way: str) -> str:

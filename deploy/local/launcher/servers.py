@@ -117,6 +117,10 @@ class Server:
         """Whether a real request is answered."""
         raise NotImplementedError
 
+    def begun_badly(self) -> str | None:
+        """Why it has to be started once more although it answers."""
+        return None
+
     def settle(self) -> None:
         """What has to be done once it answers."""
 

@@ -60,6 +60,11 @@ def start_one(server: Server) -> None:
         server.prepare()
         supervisor.start(server.stack, server.name)
     wait_until_ready(server)
+    if why := server.begun_badly():
+        say(server.title(), f"started once more: {why}")
+        supervisor.stop(server.stack, [server.name])
+        supervisor.start(server.stack, server.name)
+        wait_until_ready(server)
     server.settle()
 
 
