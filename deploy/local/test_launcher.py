@@ -89,6 +89,7 @@ class Cluster(unittest.TestCase):
 class Loads(unittest.TestCase):
     SCHEDULED = "INFO CoordinatorRuntime: Scheduling loading of metadata from __consumer_offsets-1 with epoch 2\n"
     FINISHED = "INFO Finished loading of metadata from __consumer_offsets-1 with epoch 2 in 713ms where 4ms was\n"
+    FAILED = "ERROR Failed to load metadata from __consumer_offsets-1 with epoch 4 due to Stopped loading\n"
     UNLOADED = "INFO Finished unloading metadata for __consumer_offsets-1 with epoch OptionalInt[39].\n"
     IGNORED = "INFO Ignored load completion from __consumer_offsets-1 because context is in ACTIVE state.\n"
     ACTIVE = "INFO The coordinator __consumer_offsets-1 is already active.\n"
@@ -99,6 +100,11 @@ class Loads(unittest.TestCase):
         self.assertEqual(({}, {"__consumer_offsets-1"}), self.told(self.SCHEDULED + self.FINISHED))
         again = self.SCHEDULED + self.FINISHED + self.SCHEDULED
         self.assertEqual(({}, {"__consumer_offsets-1"}), self.told(again + self.ACTIVE))
+
+    def test_a_load_that_failed_is_waited_for_no_longer_and_its_coordinator_is(self):
+        self.assertEqual(({}, set()), self.told(self.SCHEDULED + self.FAILED + self.UNLOADED))
+        again = self.SCHEDULED + self.FAILED + self.UNLOADED + self.SCHEDULED + self.FINISHED
+        self.assertEqual(({}, {"__consumer_offsets-1"}), self.told(again))
 
     def test_a_load_that_ends_for_another_one_is_waited_out_and_seen(self):
         log = self.SCHEDULED + self.UNLOADED + self.SCHEDULED + self.FINISHED

@@ -141,22 +141,25 @@ class Loads:
                     self.under_way[partition] = under_way + 1
                     self.done.discard(partition)
                     continue
-                case "Ignored load completion from":
-                    self.by_half.add(partition)
                 case "Finished unloading metadata for":
                     # What is read for it is read to its end all the same.
                     self.done.discard(partition)
                     if under_way:
                         self.under_way[partition] = under_way
                     continue
-            self.done.add(partition)
+                case "Ignored load completion from":
+                    self.by_half.add(partition)
+                case "Failed to load metadata from":
+                    self.done.discard(partition)
+                case _:
+                    self.done.add(partition)
             if under_way > 1:
                 self.under_way[partition] = under_way - 1
 
 
 LOAD = re.compile(
-    r"(Scheduling loading of metadata from|Finished loading of metadata from|Finished unloading metadata for"
-    r"|Ignored load completion from|The coordinator) (__consumer_offsets-\d+)"
+    r"(Scheduling loading of metadata from|Finished loading of metadata from|Failed to load metadata from"
+    r"|Finished unloading metadata for|Ignored load completion from|The coordinator) (__consumer_offsets-\d+)"
     r"(?: with epoch| because context is in ACTIVE| is already active)"
 )
 
