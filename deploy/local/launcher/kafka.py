@@ -14,6 +14,9 @@ from .settings import HERE, Problem, Stack, fill
 
 
 class Kafka(Server):
+    # How much of its log is of before this start; none where it was not started here.
+    log_before: int | None = None
+
     @property
     def more_ports(self) -> list[str]:
         return ["controller", *ways(self.stack, self.name)]
@@ -72,21 +75,19 @@ class Kafka(Server):
 
     def prepare(self) -> None:
         self.once(self.home / "data", self.format)
-        self.log_before = self.log().stat().st_size if self.log().exists() else 0
-
-    def log(self) -> Path:
-        return self.stack.logs / f"{self.name}.log"
+        self.log_before = self.log.stat().st_size if self.log.exists() else 0
 
     def begun_badly(self) -> str | None:
         """A lone broker that was killed may lead, be fenced and lead again as it starts. A coordinator
         that was still being loaded then goes on with what it has read so far: see decision 25."""
-        kept = {folder.name for folder in (self.home / "data").glob("__consumer_offsets-*")}
-        if not hasattr(self, "log_before") or len(brokers(self.stack)) > 1:
+        if self.log_before is None or len(brokers(self.stack)) > 1:
             return None
-        deadline = time.monotonic() + LOADS
+        kept = {folder.name for folder in (self.home / "data").glob("__consumer_offsets-*")}
+        deadline = time.monotonic() + LOAD_SECONDS
         while time.monotonic() < deadline:
-            with self.log().open(errors="replace") as log:
-                log.seek(self.log_before if self.log().stat().st_size >= self.log_before else 0)
+            with self.log.open(errors="replace") as log:
+                # A log that is shorter was begun anew meanwhile.
+                log.seek(self.log_before if self.log.stat().st_size >= self.log_before else 0)
                 loads = Loads(log.read())
             if loads.by_half:
                 return f"{', '.join(sorted(loads.by_half))} was loaded by half"
@@ -125,8 +126,8 @@ class Kafka(Server):
         return found | ({"JANGBU_REPLICATION": str(copies)} if copies > 1 else {})
 
 
-# How long coordinators may take to load what they keep, in seconds.
-LOADS = 15
+# How long coordinators may take to load what they keep.
+LOAD_SECONDS = 15
 
 
 class Loads:

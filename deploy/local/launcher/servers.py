@@ -117,6 +117,10 @@ class Server:
         """Whether a real request is answered."""
         raise NotImplementedError
 
+    @property
+    def log(self) -> Path:
+        return self.stack.logs / f"{self.name}.log"
+
     def begun_badly(self) -> str | None:
         """Why it has to be started once more although it answers."""
         return None

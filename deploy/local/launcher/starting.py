@@ -91,9 +91,8 @@ def how_it_ended(server: Server) -> str | None:
 
 
 def log_tail(server: Server, lines: int = 15) -> str:
-    log = server.stack.logs / f"{server.name}.log"
-    text = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
-    return "\n".join([f"  {log}:", *(f"  | {line[:200]}" for line in text)])
+    text = server.log.read_text(errors="replace").splitlines()[-lines:] if server.log.exists() else []
+    return "\n".join([f"  {server.log}:", *(f"  | {line[:200]}" for line in text)])
 
 
 def step(title: Callable[[], str], done: str, action: Callable[[], None]) -> None:
