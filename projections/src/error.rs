@@ -73,19 +73,6 @@ impl Error {
         Self::Corrupt { column, why: why.to_string() }
     }
 
-    /// Whether MySQL could not be asked: it says nothing about what was to be written.
-    pub fn is_outage(&self) -> bool {
-        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
-        match self {
-            Self::Late => true,
-            Self::Db(error) => matches!(
-                error,
-                Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed
-            ),
-            _ => false,
-        }
-    }
-
     pub(crate) const DEADLOCK: u16 = 1213;
     const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
@@ -94,13 +81,22 @@ impl Error {
         matches!(self.number(), Some(Self::DEADLOCK | Self::LOCK_WAIT_TIMEOUT))
     }
 
-    /// Whether it may be otherwise at the next try: MySQL is away, stopping or full.
+    /// Whether MySQL is away, stopping or full: that says nothing about what was to be written, and
+    /// may be otherwise at the next try.
     pub fn may_pass(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
         const TOO_MANY_CONNECTIONS: u16 = 1040;
         const SHUTTING_DOWN: u16 = 1053;
         const TOO_MANY_OF_THIS_USER: u16 = 1203;
-        let passing = [TOO_MANY_CONNECTIONS, SHUTTING_DOWN, TOO_MANY_OF_THIS_USER];
-        self.is_outage() || self.number().is_some_and(|number| passing.contains(&number))
+        match self {
+            Self::Late => true,
+            Self::Db(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed) => {
+                true
+            }
+            _ => self.number().is_some_and(|number| {
+                [TOO_MANY_CONNECTIONS, SHUTTING_DOWN, TOO_MANY_OF_THIS_USER].contains(&number)
+            }),
+        }
     }
 
     /// The server's error number, where the server answered with one.

@@ -91,9 +91,7 @@ fn is_final(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(EngineError::Stop(_)) => true,
         Some(EngineError::Refused(why)) => !why.may_pass(),
-        Some(EngineError::Db(error)) => {
-            !error.may_pass() && !error.is_outage() && !error.is_lost_race()
-        }
+        Some(EngineError::Db(error)) => !error.may_pass() && !error.is_lost_race(),
         Some(EngineError::Superseded) | None => false,
     }
 }

@@ -217,7 +217,7 @@ impl Worker {
                 self.moved(moved);
                 self.pace.grow();
             }
-            Err(EngineError::Db(error)) if error.is_outage() => return Err(error.into()),
+            Err(EngineError::Db(error)) if error.may_pass() => return Err(error.into()),
             // One of them cannot go on; which one shows when each is applied alone.
             Err(_) => self.one_by_one(batches)?,
         }
@@ -240,7 +240,6 @@ impl Worker {
     }
 
     fn one_by_one(&mut self, batches: Vec<Batches<'_>>) -> anyhow::Result<()> {
-        let mut failed = None;
         for (feed, batches) in self.feeds.iter_mut().zip(batches) {
             for (partition, mut batch) in batches.apart() {
                 let Some(believed) = feed.at(partition) else { continue };
@@ -256,15 +255,17 @@ impl Worker {
                     // Another feeds it too, such as one of another build whose set is another:
                     // one of the two wins each batch, and both go on.
                     Err(EngineError::Superseded) => feed.superseded(partition),
-                    Err(EngineError::Db(error)) if !error.is_outage() => {
+                    Err(EngineError::Db(error)) if !error.may_pass() => {
                         feed.rest(partition, &error);
                     }
-                    Err(error) => failed = failed.or(Some(error)),
+                    // MySQL has gone away meanwhile. Each of the others would wait for it in vain, and
+                    // so long nobody would be told how far it has come.
+                    Err(error) => return Err(error.into()),
                 }
             }
         }
         // The others go on from where they are; what was prefetched is read again.
-        failed.map_or_else(|| self.take(), |error| Err(error.into()))
+        self.take()
     }
 
     fn tell(&mut self) {
