@@ -271,7 +271,7 @@ fn shares<'a>(believed: &'a [Checkpoint; 2], batches: &'a [Batch<'a>; 2]) -> [Sh
     [share(2, 0), share(3, 1)]
 }
 
-/// A log that is not the one that was applied is refused.
+/// Tables that another build made are not written.
 pub(crate) async fn a_table_of_another_shape_is_refused(world: &mut World) -> Result<()> {
     let db = &connect(world).await?;
     let scene = Scene::set(db, 9008).await?;
@@ -285,6 +285,7 @@ pub(crate) async fn a_table_of_another_shape_is_refused(world: &mut World) -> Re
     scene.strike().await
 }
 
+/// A log that is not the one that was applied is refused.
 pub(crate) async fn another_log_is_refused(world: &mut World) -> Result<()> {
     let db = &connect(world).await?;
     let scene = Scene::set(db, 9007).await?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tests::{Answer, Client, Load, Role, samples, wait::until_true};
+use tests::{Answer, Client, Load, Role, process::Signal, samples, wait::until_true};
 use uuid::Uuid;
 
 use crate::{verify, world::World};
@@ -62,13 +62,14 @@ async fn outage(
     let mut load = Load::start(&client, 4, 1);
     load.until_decided(50, PATIENCE).await?;
 
-    world.stack.stop(server)?;
+    take_away(world, server, &mut load).await?;
+    let before = load.decided();
     let looks = while_away(async || look(&client, &id, &token).await).await;
-    let told = lag_is_told(world, server).await;
+    let (decided, told) = (load.decided() - before, lag_is_told(world, server).await);
     world.stack.start(server)?;
-    told?;
     let looks = looks.with_context(|| format!("no {server}"))?;
-    println!("{server} was away for {AWAY:?}: {looks} looks, {} decided", load.decided());
+    println!("{server} was away for {AWAY:?}: {looks} looks, {decided} decided");
+    told?;
 
     load.until_decided(100, PATIENCE).await?;
     let report = load.finish().await?;
@@ -85,14 +86,36 @@ async fn outage(
     verify::finds_nothing(world).await
 }
 
-/// Whoever cannot go on without the server says since when the log waits for him.
-async fn lag_is_told(world: &mut World, server: &str) -> Result<()> {
-    let waits: &[Role] = match server {
+/// Who cannot go on without the server.
+fn waiting_for(server: &str) -> &'static [Role] {
+    match server {
         "mysql" => &[Role::Projector, Role::Indexer],
         "opensearch" => &[Role::Indexer],
         _ => &[],
-    };
-    for role in waits {
+    }
+}
+
+/// Stops the server. Where somebody waits for it, there is something that waits for him: without
+/// MySQL hardly anything more is decided, or nothing.
+async fn take_away(world: &mut World, server: &str, load: &mut Load) -> Result<()> {
+    let waiting = waiting_for(server);
+    if waiting.is_empty() {
+        return world.stack.stop(server);
+    }
+    for role in waiting {
+        world.fleet.process(*role)?.signal(Signal::Stop)?;
+    }
+    load.until_decided(20, PATIENCE).await?;
+    world.stack.signal(server, Signal::Stop)?;
+    for role in waiting {
+        world.fleet.process(*role)?.signal(Signal::Continue)?;
+    }
+    world.stack.kill(server)
+}
+
+/// Whoever cannot go on says since when the log waits for him.
+async fn lag_is_told(world: &mut World, server: &str) -> Result<()> {
+    for role in waiting_for(server) {
         let lag = world.fleet.process(*role)?.metric("jangbu_lag_seconds").await?;
         ensure!(lag > AWAY.as_secs_f64() / 2.0, "{role:?} tells a lag of {lag} s");
     }
