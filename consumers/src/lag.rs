@@ -27,6 +27,12 @@ impl Lag {
         self.seconds_at(now(), partition, behind, appended)
     }
 
+    /// How long it has not been known where the partition stands, in seconds: something may have
+    /// waited since, or longer.
+    pub(crate) fn seconds_unknown(&mut self, partition: i32) -> f64 {
+        self.seconds(partition, 1, Timestamp(0))
+    }
+
     fn seconds_at(
         &mut self,
         now: Timestamp,

@@ -11,6 +11,7 @@ pub mod indexer;
 mod lag;
 pub mod log;
 pub mod needed;
+mod outage;
 pub mod past;
 pub mod projector;
 pub mod records;

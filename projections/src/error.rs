@@ -88,14 +88,23 @@ impl Error {
         const TOO_MANY_CONNECTIONS: u16 = 1040;
         const SHUTTING_DOWN: u16 = 1053;
         const TOO_MANY_OF_THIS_USER: u16 = 1203;
+        const LIMIT_OF_THIS_USER: u16 = 1226;
+        const IDLE_FOR_TOO_LONG: u16 = 4031;
         match self {
             Self::Late => true,
             Self::Db(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed) => {
                 true
             }
-            _ => self.number().is_some_and(|number| {
-                [TOO_MANY_CONNECTIONS, SHUTTING_DOWN, TOO_MANY_OF_THIS_USER].contains(&number)
-            }),
+            _ => matches!(
+                self.number(),
+                Some(
+                    TOO_MANY_CONNECTIONS
+                        | SHUTTING_DOWN
+                        | TOO_MANY_OF_THIS_USER
+                        | LIMIT_OF_THIS_USER
+                        | IDLE_FOR_TOO_LONG
+                )
+            ),
         }
     }
 

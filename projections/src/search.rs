@@ -95,6 +95,17 @@ pub enum SearchError {
     },
 }
 
+impl SearchError {
+    /// Whether OpenSearch is away or busy: it may answer otherwise at the next try.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::Question(_) | Self::OtherSource { .. } => false,
+        }
+    }
+}
+
 impl Search {
     /// Opens a connection to `base_url`; nothing is sent yet.
     ///

@@ -245,13 +245,25 @@ impl Process {
     /// # Errors
     /// When the process does not answer.
     pub async fn metric_of(&self, name: &str, label: &str) -> Result<f64> {
+        Ok(self.values(name, label).await?.into_iter().sum())
+    }
+
+    /// The highest value of a metric, 0 where it was never set.
+    ///
+    /// # Errors
+    /// When the process does not answer.
+    pub async fn highest(&self, name: &str) -> Result<f64> {
+        Ok(self.values(name, "").await?.into_iter().fold(0.0, f64::max))
+    }
+
+    async fn values(&self, name: &str, label: &str) -> Result<Vec<f64>> {
         let address = self.metrics.as_deref().context("it serves no metrics")?;
         let text = reqwest::get(address).await?.error_for_status()?.text().await?;
         let of_it =
             |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(label);
         let value =
             |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
-        Ok(text.lines().filter(of_it).filter_map(value).sum())
+        Ok(text.lines().filter(of_it).filter_map(value).collect())
     }
 
     /// Its number, and where its log is.

@@ -26,9 +26,9 @@ pub(super) struct Progress {
     ends: Ends,
     told: Instant,
     lag: Lag,
-    /// Where each partition was last known to stand: its next offset, and when the record before it
-    /// was appended. The log grows on while MySQL or OpenSearch is away.
-    stood: BTreeMap<i32, (i64, Timestamp)>,
+    /// Where each partition was last known to stand, if it was: its next offset, and when the record
+    /// before it was appended. The log grows on while MySQL or OpenSearch is away.
+    stood: BTreeMap<i32, Option<(i64, Timestamp)>>,
 }
 
 impl Progress {
@@ -51,22 +51,35 @@ impl Progress {
         }
     }
 
-    /// Tells, now and then, how far the partitions have come.
-    pub(super) fn tell(&mut self, reader: &Reader, owned: &BTreeMap<i32, Following>) {
+    /// Tells, now and then, how far the partitions have come, those too that are not in `owned`.
+    pub(super) fn tell(
+        &mut self,
+        reader: &Reader,
+        partitions: &[i32],
+        owned: &BTreeMap<i32, Following>,
+    ) {
         if self.told.elapsed() < EVERY {
             return;
         }
         self.told = Instant::now();
         let topic = CATALOG.events.name;
         let mut applied = BTreeMap::new();
+        for &partition in partitions {
+            self.stood.entry(partition).or_default();
+        }
         for (&partition, following) in owned {
             let next = following.at().next(topic);
             applied.insert((topic, partition), next);
-            self.stood.insert(partition, (next, following.at().appended));
+            self.stood.insert(partition, Some((next, following.at().appended)));
         }
-        for (partition, (next, appended)) in self.stood.clone() {
-            let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
-            self.gauges(partition, behind, appended);
+        for (partition, stood) in self.stood.clone() {
+            if let Some((next, appended)) = stood {
+                let behind = self.ends.behind(topic, partition, next).unwrap_or_default();
+                self.gauges(partition, behind, appended);
+            } else {
+                let age = self.lag.seconds_unknown(partition);
+                self.gauge(LAG_SECONDS, partition).set(age);
+            }
         }
         if !applied.is_empty() {
             reader.report(&applied);

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     faults,
     log::{Polled, Reader, group_of_projections},
+    outage::is_outage,
     shutdown::Shutdown,
     telemetry::{self, PARTITION_STOPPED, RETRIES},
 };
@@ -37,7 +38,7 @@ const SLICE: u32 = 250;
 /// How long MySQL and OpenSearch may take over everything between two polls; well below
 /// `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
-/// Failures in a row after which the consumer itself is made anew.
+/// Failures in a row, other than of MySQL or OpenSearch, after which the consumer itself is made anew.
 const PATIENCE: u32 = 20;
 /// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
 const LOOKS: u32 = 6;
@@ -146,7 +147,7 @@ impl Worker<'_> {
         if self.fans_out && self.may_write() {
             self.attempt(Self::fan_out)?;
         }
-        self.progress.tell(&self.reader, &self.owned);
+        self.progress.tell(&self.reader, &self.partitions, &self.owned);
         Ok(())
     }
 
@@ -175,12 +176,14 @@ impl Worker<'_> {
         step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Err(error) = step(self) else { return Ok(()) };
-        let kept = self.answer(search::is_kept(&self.around.db, self.version));
-        if matches!(kept, Ok(Ok(false))) {
+        self.failures += 1;
+        if is_outage(&error) {
+            // It says nothing of the consumer, nor afterwards of the log, which is looked at as often.
+            self.failures = self.failures.min(LOOKS - 1);
+        } else if self.is_dropped() {
             self.dropped = true;
             return Ok(());
         }
-        self.failures += 1;
         metrics::counter!(RETRIES, "reason" => "index").increment(1);
         tracing::warn!(failures = self.failures, error = format!("{error:#}"), "indexing");
         if self.failures >= PATIENCE {
@@ -189,6 +192,11 @@ impl Worker<'_> {
         self.reader.start(&BTreeMap::new())?;
         self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
         Ok(())
+    }
+
+    fn is_dropped(&self) -> bool {
+        let kept = self.answer(search::is_kept(&self.around.db, self.version));
+        matches!(kept, Ok(Ok(false)))
     }
 
     /// Reads the checkpoints of all partitions, and goes where they point.

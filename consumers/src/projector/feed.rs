@@ -193,9 +193,9 @@ impl Feed {
 
     /// Tells how far its partitions have come.
     pub(super) fn tell(&mut self) {
-        let standing = self.owned.iter().filter_map(|(partition, standing)| match standing {
-            Standing::At(checkpoint) => Some((*partition, checkpoint)),
-            Standing::Unknown | Standing::Resting(_) | Standing::Stopped => None,
+        let standing = self.owned.iter().map(|(partition, standing)| match standing {
+            Standing::At(checkpoint) => (*partition, Some(checkpoint)),
+            Standing::Unknown | Standing::Resting(_) | Standing::Stopped => (*partition, None),
         });
         self.progress.tell(standing);
     }

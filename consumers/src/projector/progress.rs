@@ -17,8 +17,8 @@ pub(super) struct Progress {
     projection: &'static dyn AnyProjection,
     ends: Ends,
     lag: Lag,
-    /// Where each partition was last known to stand. The log grows on while MySQL is away.
-    stood: BTreeMap<i32, Checkpoint>,
+    /// Where each partition was last known to stand, if it was. The log grows on while MySQL is away.
+    stood: BTreeMap<i32, Option<Checkpoint>>,
 }
 
 impl Progress {
@@ -42,15 +42,23 @@ impl Progress {
         }
     }
 
-    /// Tells how far the partitions have come.
-    pub(super) fn tell<'a>(&mut self, at: impl Iterator<Item = (i32, &'a Checkpoint)>) {
-        self.stood.extend(at.map(|(partition, checkpoint)| (partition, checkpoint.clone())));
+    /// Tells how far the partitions have come, those too of which that is not known.
+    pub(super) fn tell<'a>(&mut self, at: impl Iterator<Item = (i32, Option<&'a Checkpoint>)>) {
+        for (partition, checkpoint) in at {
+            let stood = self.stood.entry(partition).or_default();
+            *stood = checkpoint.cloned().or(stood.take());
+        }
         for (partition, checkpoint) in std::mem::take(&mut self.stood) {
-            let behind = |topic: &Topic| {
-                self.ends.behind(topic.name, partition, checkpoint.next(topic.name))
-            };
-            let behind = self.projection.topics().iter().filter_map(behind).sum();
-            self.gauges(partition, behind, checkpoint.appended);
+            if let Some(checkpoint) = &checkpoint {
+                let behind = |topic: &Topic| {
+                    self.ends.behind(topic.name, partition, checkpoint.next(topic.name))
+                };
+                let behind = self.projection.topics().iter().filter_map(behind).sum();
+                self.gauges(partition, behind, checkpoint.appended);
+            } else {
+                let age = self.lag.seconds_unknown(partition);
+                self.gauge(LAG_SECONDS, partition).set(age);
+            }
             self.stood.insert(partition, checkpoint);
         }
     }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     faults,
     log::{Polled, Reader, group_of_projections},
+    outage::is_outage,
     shutdown::Shutdown,
     telemetry::RETRIES,
 };
@@ -30,7 +31,7 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// How often everybody else is told how far it has come.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Failures in a row after which the consumer itself is made anew.
+/// Failures in a row, other than of MySQL, after which the consumer itself is made anew.
 const PATIENCE: u32 = 20;
 /// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
 const LOOKS: u32 = 6;
@@ -159,6 +160,10 @@ impl Worker {
             return Ok(());
         };
         self.failures += 1;
+        if is_outage(&error) {
+            // It says nothing of the consumer, nor afterwards of the log, which is looked at as often.
+            self.failures = self.failures.min(LOOKS - 1);
+        }
         metrics::counter!(RETRIES, "reason" => "projection").increment(1);
         tracing::warn!(failures = self.failures, error = format!("{error:#}"), "projecting");
         if self.failures >= PATIENCE {

@@ -68,7 +68,7 @@ metrics! {
     gauge LAG_RECORDS = "jangbu_lag_records":
         "Records not yet applied, by `projection` and `partition`.";
     gauge LAG_SECONDS = "jangbu_lag_seconds":
-        "Age of the oldest record not yet applied, by `projection` and `partition`.";
+        "Age of the oldest record not yet applied, or how long that has not been known, by `projection` and `partition`.";
     histogram PROJECTION_AGE = "jangbu_projection_age_seconds":
         "Age of a record when it was applied, from its append, by `projection`.";
     counter APPLIED = "jangbu_applied_records_total":
