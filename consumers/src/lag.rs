@@ -1,4 +1,4 @@
-//! How far behind the log a reader is, in time.
+//! How far behind the log a reader is, in records and in time.
 
 use std::{
     collections::BTreeMap,
@@ -6,10 +6,91 @@ use std::{
 };
 
 use domain::Timestamp;
+use metrics::{Gauge, Label, counter, gauge, histogram};
+use projections::Checkpoint;
+use schemas::Topic;
+
+use crate::{
+    log::Ends,
+    telemetry::{APPLIED, LAG_RECORDS, LAG_SECONDS, PROJECTION_AGE},
+};
+
+/// Tells how far behind the log each partition of a projection's version is, whether or not it is
+/// known where that stands now: the log grows on while MySQL or OpenSearch is away.
+pub(crate) struct LagGauges {
+    labels: [Label; 2],
+    topics: &'static [Topic],
+    ends: Ends,
+    lag: Lag,
+    /// Where each partition was last known to stand, if it was.
+    stood: BTreeMap<i32, Option<Checkpoint>>,
+}
+
+impl LagGauges {
+    /// Of a version of a projection that is made of `topics`.
+    pub(crate) fn of(
+        projection: &'static str,
+        version: i32,
+        topics: &'static [Topic],
+        ends: Ends,
+    ) -> Self {
+        let version = Label::new("version", version.to_string());
+        let labels = [Label::from_static_parts("projection", projection), version];
+        Self { labels, topics, ends, lag: Lag::default(), stood: BTreeMap::new() }
+    }
+
+    /// Tells of these partitions, and of those before; `at` is where one stands, where that is known.
+    pub(crate) fn tell<'a>(&mut self, at: impl Iterator<Item = (i32, Option<&'a Checkpoint>)>) {
+        for (partition, checkpoint) in at {
+            let stood = self.stood.entry(partition).or_default();
+            *stood = checkpoint.cloned().or(stood.take());
+        }
+        for (&partition, stood) in &self.stood {
+            let behind = stood.as_ref().and_then(|stood| self.behind(partition, stood));
+            let age = if let (Some(behind), Some(stood)) = (behind, stood) {
+                let records = f64::from(i32::try_from(behind).unwrap_or(i32::MAX));
+                self.gauge(LAG_RECORDS, partition).set(records);
+                self.lag.seconds(partition, behind, stood.appended)
+            } else {
+                self.lag.seconds_unknown(partition)
+            };
+            self.gauge(LAG_SECONDS, partition).set(age);
+        }
+    }
+
+    /// Records of all its topics that it has not applied, if the brokers have told the ends.
+    fn behind(&self, partition: i32, at: &Checkpoint) -> Option<i64> {
+        let behind = |topic: &Topic| self.ends.behind(topic.name, partition, at.next(topic.name));
+        self.topics.iter().map(behind).sum()
+    }
+
+    /// Tells of no partition any more.
+    pub(crate) fn forget(&mut self) {
+        self.stood.clear();
+        for partition in self.lag.forget() {
+            self.gauge(LAG_RECORDS, partition).set(0);
+            self.gauge(LAG_SECONDS, partition).set(0);
+        }
+    }
+
+    fn gauge(&self, metric: &'static str, partition: i32) -> Gauge {
+        let partition = Label::new("partition", partition.to_string());
+        gauge!(metric, self.labels.iter().cloned().chain([partition]).collect::<Vec<_>>())
+    }
+}
+
+/// Tells that a projection has applied records, appended at those times.
+pub(crate) fn applied(projection: &'static str, appended: &[Timestamp]) {
+    counter!(APPLIED, "projection" => projection).increment(appended.len() as u64);
+    let (now, age) = (now(), histogram!(PROJECTION_AGE, "projection" => projection));
+    for &appended in appended {
+        age.record(seconds_between(appended, now));
+    }
+}
 
 /// Since when each partition may be behind.
 #[derive(Default)]
-pub(crate) struct Lag {
+struct Lag {
     of: BTreeMap<i32, Seen>,
 }
 
@@ -23,13 +104,13 @@ struct Seen {
 impl Lag {
     /// How long ago what is next was appended at the earliest, in seconds; 0 where nothing is left.
     /// `appended` is when the last was that is done, and 0 before the first.
-    pub(crate) fn seconds(&mut self, partition: i32, behind: i64, appended: Timestamp) -> f64 {
+    fn seconds(&mut self, partition: i32, behind: i64, appended: Timestamp) -> f64 {
         self.seconds_at(now(), partition, behind, appended)
     }
 
-    /// How long it has not been known where the partition stands, in seconds: something may have
-    /// waited since, or longer.
-    pub(crate) fn seconds_unknown(&mut self, partition: i32) -> f64 {
+    /// How long it has not been known where the partition stands, or its log ends, in seconds:
+    /// something may have waited since, or longer.
+    fn seconds_unknown(&mut self, partition: i32) -> f64 {
         self.seconds(partition, 1, Timestamp(0))
     }
 
@@ -57,7 +138,7 @@ impl Lag {
     }
 
     /// Tells of no partition any more, and which those were.
-    pub(crate) fn forget(&mut self) -> impl Iterator<Item = i32> + use<> {
+    fn forget(&mut self) -> impl Iterator<Item = i32> + use<> {
         std::mem::take(&mut self.of).into_keys()
     }
 }
@@ -69,7 +150,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// 0 where `from` comes later, by another clock.
-pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     let millis = to.0.saturating_sub(from.0).max(0);
     Duration::from_millis(millis.unsigned_abs()).as_secs_f64()
 }

@@ -24,7 +24,6 @@ use crate::{
 mod feed;
 mod filler;
 mod pace;
-mod progress;
 mod rest;
 mod set;
 mod worker;

@@ -21,7 +21,7 @@ use super::{
     versions,
 };
 use crate::{
-    faults,
+    faults, lag,
     log::{Polled, Reader, group_of_projections},
     outage::is_outage,
     shutdown::Shutdown,
@@ -160,7 +160,8 @@ impl Worker<'_> {
     }
 
     fn own(&mut self, partitions: Vec<i32>) {
-        for partition in &self.partitions {
+        // The worker before may have ended without letting go.
+        for partition in self.partitions.iter().chain(&partitions) {
             stopped(self.version, *partition).set(0);
         }
         self.partitions = partitions;
@@ -365,7 +366,7 @@ impl Worker<'_> {
             anyhow::ensure!(moved == Moved::Yes, "another indexer has moved the checkpoint");
             if let Some(following) = self.owned.get_mut(&step.partition) {
                 following.moved(step.to);
-                self.progress.applied(&appended);
+                lag::applied(PROJECTION, &appended);
             }
         }
         Ok(())

@@ -9,10 +9,10 @@ use std::{
 use domain::Timestamp;
 use projections::{Batch, Checkpoint, Engine, Logged, Part, Share, Stop};
 
-use super::progress::Progress;
 use crate::{
+    lag::{self, LagGauges},
     log::Ends,
-    telemetry::{PARTITION_STOPPED, RETRIES, VERSION_BREAKS},
+    telemetry::{BATCH_RECORDS, PARTITION_STOPPED, RETRIES, STAGE_SECONDS, VERSION_BREAKS},
 };
 
 /// How long a partition waits that MySQL refuses to take.
@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_secs(5);
 pub(super) struct Feed {
     pub(super) engine: Arc<Engine>,
     owned: BTreeMap<i32, Standing>,
-    progress: Progress,
+    lag: LagGauges,
 }
 
 /// Where a partition stands.
@@ -46,16 +46,18 @@ pub(super) struct Batches<'a> {
 
 impl Feed {
     pub(super) fn new(engine: &Arc<Engine>, ends: Ends) -> Self {
-        let progress = Progress::new(engine.projection(), ends);
-        Self { engine: Arc::clone(engine), owned: BTreeMap::new(), progress }
+        let (projection, version) = (engine.projection(), engine.version());
+        let lag = LagGauges::of(projection.name(), version, projection.topics(), ends);
+        Self { engine: Arc::clone(engine), owned: BTreeMap::new(), lag }
     }
 
     /// These partitions are owned from now on.
     pub(super) fn own(&mut self, partitions: &[i32]) {
-        for partition in self.owned.keys() {
+        // The worker before may have ended without letting go.
+        for partition in self.owned.keys().chain(partitions) {
             self.stopped(*partition).set(0);
         }
-        self.progress.forget();
+        self.lag.forget();
         self.owned = partitions.iter().map(|partition| (*partition, Standing::Unknown)).collect();
     }
 
@@ -171,9 +173,10 @@ impl Feed {
     }
 
     fn stopped(&self, partition: i32) -> metrics::Gauge {
-        let projection = self.engine.projection().name();
+        let (projection, version) = (self.engine.projection().name(), self.engine.version());
+        let (version, partition) = (version.to_string(), partition.to_string());
         metrics::gauge!(PARTITION_STOPPED,
-            "projection" => projection, "partition" => partition.to_string())
+            "projection" => projection, "version" => version, "partition" => partition)
     }
 
     pub(super) fn count_break(&self, stop: &Stop) {
@@ -186,9 +189,16 @@ impl Feed {
         metrics::counter!(VERSION_BREAKS, "projection" => projection, "kind" => kind).increment(1);
     }
 
-    /// Tells of records, appended at those times, that were applied.
+    /// Tells of records, appended at those times, that were applied, which took so long.
     pub(super) fn applied(&self, appended: &[Timestamp], took: Duration) {
-        self.progress.applied(appended, took);
+        if appended.is_empty() {
+            return;
+        }
+        let name = self.engine.projection().name();
+        lag::applied(name, appended);
+        let size = f64::from(u32::try_from(appended.len()).unwrap_or(u32::MAX));
+        metrics::histogram!(BATCH_RECORDS, "stage" => "project", "projection" => name).record(size);
+        metrics::histogram!(STAGE_SECONDS, "stage" => "project", "projection" => name).record(took);
     }
 
     /// Tells how far its partitions have come.
@@ -197,7 +207,7 @@ impl Feed {
             Standing::At(checkpoint) => (*partition, Some(checkpoint)),
             Standing::Unknown | Standing::Resting(_) | Standing::Stopped => (*partition, None),
         });
-        self.progress.tell(standing);
+        self.lag.tell(standing);
     }
 }
 

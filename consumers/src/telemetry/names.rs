@@ -30,7 +30,7 @@ metrics! {
     gauge PARTITIONS_OWNED = "jangbu_partitions_owned":
         "Partitions that this process owns, by `topic` and `group`.";
     gauge PARTITION_STOPPED = "jangbu_partition_stopped":
-        "1 where a partition was stopped by a broken log, by `topic` and `partition`.";
+        "1 where a partition was stopped by a broken log, by `topic`, or `projection` and `version`, and `partition`.";
     counter VERSION_BREAKS = "jangbu_version_breaks_total":
         "Versions of an aggregate that were missing or doubled, by `kind` (gap, doubled).";
     counter RETRIES = "jangbu_retries_total":
@@ -66,9 +66,9 @@ metrics! {
         "Commands that are sent once and were met again: the group's offsets have gone back.";
 
     gauge LAG_RECORDS = "jangbu_lag_records":
-        "Records not yet applied, by `projection` and `partition`.";
+        "Records not yet applied, by `projection`, `version` and `partition`.";
     gauge LAG_SECONDS = "jangbu_lag_seconds":
-        "Age of the oldest record not yet applied, or how long that has not been known, by `projection` and `partition`.";
+        "Age of the oldest record not yet applied, or how long that has not been known, by `projection`, `version` and `partition`.";
     histogram PROJECTION_AGE = "jangbu_projection_age_seconds":
         "Age of a record when it was applied, from its append, by `projection`.";
     counter APPLIED = "jangbu_applied_records_total":
