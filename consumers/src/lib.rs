@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod dead_letters;
+mod failures;
 pub mod faults;
 pub mod generate;
 pub mod handler;
@@ -11,7 +12,6 @@ pub mod indexer;
 mod lag;
 pub mod log;
 pub mod needed;
-mod outage;
 pub mod past;
 pub mod projector;
 pub mod records;

@@ -21,9 +21,9 @@ use super::{
     versions,
 };
 use crate::{
+    failures::{Failures, is_outage},
     faults, lag,
     log::{Polled, Reader, group_of_projections},
-    outage::is_outage,
     shutdown::Shutdown,
     telemetry::{self, PARTITION_STOPPED, RETRIES},
 };
@@ -38,10 +38,6 @@ const SLICE: u32 = 250;
 /// How long MySQL and OpenSearch may take over everything between two polls; well below
 /// `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(20);
-/// Failures in a row, other than of MySQL or OpenSearch, after which the consumer itself is made anew.
-const PATIENCE: u32 = 20;
-/// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
-const LOOKS: u32 = 6;
 
 /// Feeds a version of the index until the shutdown, or until it is dropped.
 pub(super) fn run(around: &Surroundings, version: i32, shutdown: &Shutdown) -> anyhow::Result<()> {
@@ -55,7 +51,7 @@ pub(super) fn run(around: &Surroundings, version: i32, shutdown: &Shutdown) -> a
         tables,
         partitions: vec![],
         owned: BTreeMap::new(),
-        failures: 0,
+        failures: Failures::default(),
         due: Instant::now(),
         deadline: Instant::now() + ANSWER,
         again: None,
@@ -89,7 +85,7 @@ struct Worker<'a> {
     /// What the group has assigned; `owned` is what of it is followed.
     partitions: Vec<i32>,
     owned: BTreeMap<i32, Following>,
-    failures: u32,
+    failures: Failures,
     /// When to write next.
     due: Instant,
     /// When the group is to be served again.
@@ -177,21 +173,17 @@ impl Worker<'_> {
         step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Err(error) = step(self) else { return Ok(()) };
-        self.failures += 1;
-        if is_outage(&error) {
-            // It says nothing of the consumer, nor afterwards of the log, which is looked at as often.
-            self.failures = self.failures.min(LOOKS - 1);
-        } else if self.is_dropped() {
+        if !is_outage(&error) && self.is_dropped() {
             self.dropped = true;
             return Ok(());
         }
+        let pause = self.failures.count(&error);
+        let failures = self.failures.in_a_row();
         metrics::counter!(RETRIES, "reason" => "index").increment(1);
-        tracing::warn!(failures = self.failures, error = format!("{error:#}"), "indexing");
-        if self.failures >= PATIENCE {
-            return Err(error);
-        }
+        tracing::warn!(failures, error = format!("{error:#}"), "indexing");
+        let Some(pause) = pause else { return Err(error) };
         self.reader.start(&BTreeMap::new())?;
-        self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
+        self.again = Some(Instant::now() + pause);
         Ok(())
     }
 
@@ -213,7 +205,7 @@ impl Worker<'_> {
             let taken = search::take(&self.around.db, self.version, partition, &log);
             match self.answer(taken).context("mysql")? {
                 Ok(checkpoint) => drop(self.owned.insert(partition, Following::from(checkpoint))),
-                Err(EngineError::Refused(why)) if self.failures < LOOKS && why.may_pass() => {
+                Err(EngineError::Refused(why)) if self.failures.looks_again() && why.may_pass() => {
                     return Err(why.into());
                 }
                 Err(EngineError::Refused(why)) => {
@@ -265,7 +257,7 @@ impl Worker<'_> {
             tracing::info!("the read models have caught up: the index is written again");
             self.rewound = None;
         }
-        self.failures = 0;
+        self.failures = Failures::default();
         self.hold()
     }
 
@@ -302,7 +294,7 @@ impl Worker<'_> {
             self.write(&documents)?;
             self.pass(steps)?;
         }
-        self.failures = 0;
+        self.failures = Failures::default();
         self.hold()
     }
 
@@ -329,7 +321,7 @@ impl Worker<'_> {
         self.write(&slice.documents)?;
         faults::point("indexer.fan_out");
         self.answer(search::pass(db, version, slice)).context("mysql")??;
-        self.failures = 0;
+        self.failures = Failures::default();
         Ok(())
     }
 

@@ -19,9 +19,9 @@ use super::{
     rest::Rest,
 };
 use crate::{
+    failures::Failures,
     faults,
     log::{Polled, Reader, group_of_projections},
-    outage::is_outage,
     shutdown::Shutdown,
     telemetry::RETRIES,
 };
@@ -31,10 +31,6 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// How often everybody else is told how far it has come.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Failures in a row, other than of MySQL, after which the consumer itself is made anew.
-const PATIENCE: u32 = 20;
-/// Looks, over 6 s, before a partition is given up that seems to be ahead of its log.
-const LOOKS: u32 = 6;
 
 /// Feeds `engines`, which is what `set` means, until the shutdown, or until it means something else.
 pub(super) fn run(
@@ -54,7 +50,7 @@ pub(super) fn run(
         topics,
         owned: vec![],
         pace: Pace::new(set.throttle()),
-        failures: 0,
+        failures: Failures::default(),
         again: None,
         told: Instant::now(),
     };
@@ -85,7 +81,7 @@ struct Worker {
     topics: Vec<Topic>,
     owned: Vec<i32>,
     pace: Pace,
-    failures: u32,
+    failures: Failures,
     /// When to take the partitions again, after a failure; until then nothing is read.
     again: Option<Instant>,
     told: Instant,
@@ -156,30 +152,25 @@ impl Worker {
         step: impl FnOnce(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Err(error) = step(self) else {
-            self.failures = 0;
+            self.failures = Failures::default();
             return Ok(());
         };
-        self.failures += 1;
-        if is_outage(&error) {
-            // It says nothing of the consumer, nor afterwards of the log, which is looked at as often.
-            self.failures = self.failures.min(LOOKS - 1);
-        }
+        let pause = self.failures.count(&error);
+        let failures = self.failures.in_a_row();
         metrics::counter!(RETRIES, "reason" => "projection").increment(1);
-        tracing::warn!(failures = self.failures, error = format!("{error:#}"), "projecting");
-        if self.failures >= PATIENCE {
-            return Err(error);
-        }
+        tracing::warn!(failures, error = format!("{error:#}"), "projecting");
+        let Some(pause) = pause else { return Err(error) };
         self.feeds.iter_mut().for_each(Feed::forget_standing);
         self.pace.shrink();
         self.reader.start(&BTreeMap::new())?;
-        self.again = Some(Instant::now() + Duration::from_millis(100 << self.failures.min(5)));
+        self.again = Some(Instant::now() + pause);
         Ok(())
     }
 
     /// Reads the checkpoints of all partitions that may go on, and goes where they point.
     fn take(&mut self) -> anyhow::Result<()> {
         let ids = self.reader.topic_ids()?;
-        let looks_again = self.failures < LOOKS;
+        let looks_again = self.failures.looks_again();
         for partition in &self.owned {
             let extents = || extents(&self.reader, &self.topics, &ids, *partition);
             let mut log = extents()?;
@@ -222,7 +213,7 @@ impl Worker {
                 self.moved(moved);
                 self.pace.grow();
             }
-            Err(EngineError::Db(error)) if error.may_pass() => return Err(error.into()),
+            Err(error) if error.is_outage() => return Err(error.into()),
             // One of them cannot go on; which one shows when each is applied alone.
             Err(_) => self.one_by_one(batches)?,
         }

@@ -23,6 +23,13 @@ pub enum EngineError {
     Db(#[from] Error),
 }
 
+impl EngineError {
+    /// Whether MySQL was away, or too slow: that says nothing of what was to be applied.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Db(error) if error.may_pass())
+    }
+}
+
 /// The record at which a partition stops.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{topic} [{partition}] at {offset}: {fault}")]
