@@ -239,23 +239,31 @@ impl Worker {
         for (feed, batches) in self.feeds.iter_mut().zip(batches) {
             for (partition, mut batch) in batches.apart() {
                 let Some(believed) = feed.at(partition) else { continue };
-                match answered(&self.runtime, feed.engine.apply(partition, &believed, &batch)) {
-                    Ok(checkpoint) => feed.moved([(partition, checkpoint)]),
-                    Err(EngineError::Stop(stop)) => {
-                        batch.records.truncate(stop.place);
-                        let rest = feed.engine.apply(partition, &believed, &batch);
-                        answered(&self.runtime, rest)?;
-                        feed.count_break(&stop);
-                        feed.stop(partition, &stop);
+                let mut applied =
+                    answered(&self.runtime, feed.engine.apply(partition, &believed, &batch));
+                let mut stopped = None;
+                // Before a record that cannot be read there may be one that cannot follow.
+                while let Err(EngineError::Stop(stop)) = applied {
+                    batch.records.truncate(stop.place);
+                    let before = feed.engine.apply(partition, &believed, &batch);
+                    applied = answered(&self.runtime, before);
+                    stopped = Some(stop);
+                }
+                match applied {
+                    Ok(checkpoint) => {
+                        feed.moved([(partition, checkpoint)]);
+                        if let Some(stop) = stopped {
+                            feed.count_break(&stop);
+                            feed.stop(partition, &stop);
+                        }
                     }
                     // Another feeds it too, such as one of another build whose set is another:
                     // one of the two wins each batch, and both go on.
                     Err(EngineError::Superseded) => feed.superseded(partition),
-                    Err(EngineError::Db(error)) if !error.may_pass() => {
-                        feed.rest(partition, &error);
-                    }
-                    // MySQL has gone away meanwhile. Each of the others would wait for it in vain, and
-                    // so long nobody would be told how far it has come.
+                    // Each of the others would wait in vain for a MySQL that has gone away meanwhile,
+                    // and so long nobody would be told how far it has come.
+                    Err(error) if error.is_outage() => return Err(error.into()),
+                    Err(EngineError::Db(error)) => feed.rest(partition, &error),
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -11,7 +11,7 @@ use schemas::{CATALOG, event_id, partition_of};
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tests::{
-    Process, Role,
+    Role,
     forge::{Forged, Forger},
     process::Signal,
     samples, until,
@@ -201,6 +201,18 @@ fn forger(world: &World) -> Result<Forger> {
     Ok(Forger::new(world.stack.address("JANGBU_KAFKA")?))
 }
 
+/// The partitions that the projector does not go on with.
+async fn stopped(world: &mut World) -> Result<Vec<i32>> {
+    let (projector, mut stopped) = (world.fleet.process(Role::Projector)?, vec![]);
+    for at in 0..PARTITIONS {
+        let there = format!("partition=\"{at}\"");
+        if projector.metric_of("jangbu_partition_stopped", &there).await? > 0.0 {
+            stopped.push(at);
+        }
+    }
+    Ok(stopped)
+}
+
 /// What is judged when it begins now, in one partition.
 struct Scene {
     forger: Forger,
@@ -211,7 +223,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn begin(world: &World) -> Result<Self> {
+    async fn begin(world: &mut World) -> Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let since = Timestamp(i64::try_from(now)? + 1).to_string();
         until("the next moment", SOON, async || {
@@ -219,7 +231,8 @@ impl Scene {
             Ok((later > now + 1).then_some(()))
         })
         .await?;
-        let whole = |at| at != expired::PARTITION;
+        let stopped = stopped(world).await?;
+        let whole = |at| at != expired::PARTITION && !stopped.contains(&at);
         let (id, _) = expired::product(&world.client, whole, &samples::vacuum()).await?;
         let partition = partition_of(&id, PARTITIONS);
         let scene = Self { forger: forger(world)?, since, id, partition };
@@ -342,11 +355,8 @@ pub(crate) async fn a_doubled_event_stops_its_partition_and_is_found(
 ) -> Result<()> {
     let scene = Scene::begin(world).await?;
     scene.forger.write(&scene.event()?)?;
-    let there = format!("partition=\"{}\"", scene.partition);
-    let projector: &Process = world.fleet.process(Role::Projector)?;
-    until("the projector stops the partition", SOON, async || {
-        let stopped = projector.metric_of("jangbu_partition_stopped", &there).await?;
-        Ok((stopped > 0.0).then_some(()))
+    until_true("the projector stops the partition", SOON, async || {
+        Ok(stopped(world).await?.contains(&scene.partition))
     })
     .await?;
     // The status of its command stands where the double does, and its caller was told otherwise.
@@ -362,4 +372,22 @@ pub(crate) async fn a_gap_is_found(world: &mut World) -> Result<()> {
     let event = scene.event()?.with("ce_commandid", &Uuid::now_v7().to_string());
     scene.forger.write(&event.with("ce_aggregateversion", "3").with("ce_id", &id))?;
     scene.finds(world, &[1, 4])
+}
+
+/// What can follow none of them is met before one that cannot follow where it stands.
+pub(crate) async fn of_two_bad_records_the_first_stops(world: &mut World) -> Result<()> {
+    let scene = Scene::begin(world).await?;
+    stop(world, Role::Projector).await?;
+    let event = scene.event()?;
+    scene.forger.write(&event)?;
+    scene.forger.write(&Forged { payload: b"no event".to_vec(), ..event })?;
+    world.fleet.restart(Role::Projector, None)?;
+    until_true("the projector stops the partition", SOON, async || {
+        Ok(stopped(world).await?.contains(&scene.partition))
+    })
+    .await?;
+    let stopped = stopped(world).await?;
+    let whole = |at| at != expired::PARTITION && !stopped.contains(&at);
+    let (id, token) = expired::product(&world.client, whole, &samples::vacuum()).await?;
+    world.client.see(&format!("/products/{id}"), &token).await.map(drop)
 }
