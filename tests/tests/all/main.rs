@@ -35,6 +35,7 @@ mod overload;
 mod own;
 mod past;
 mod reading;
+mod refused;
 mod replay;
 mod restore;
 mod search;
@@ -112,8 +113,11 @@ fn of_one_piece() -> Vec<Trial> {
         trial!(on_servers engine::of_a_long_history_only_the_end_is_read),
         trial!(on_servers engine::partitions_move_together_or_not_at_all),
         trial!(on_servers engine::projections_move_together_or_not_at_all),
+        trial!(on_servers engine::a_table_of_another_shape_is_refused),
+        trial!(on_servers engine::another_log_is_refused),
         trial!(on_servers search::words_are_found_in_either_language),
         trial!(on_servers search::an_older_document_never_replaces_a_newer_one),
+        trial!(on_servers search::a_refused_document_leaves_the_others_alone),
         trial!(on_servers search::an_index_keeps_its_source_and_its_alias),
         trial!(on_servers search::a_look_given_up_leaves_no_old_moment),
     ]
@@ -168,14 +172,17 @@ fn of_its_servers_and_versions() -> Vec<Trial> {
         trial!(on_servers bulk::kills_in_the_middle_of_an_import_lose_and_double_nothing),
         trial!(on_servers zombie::a_zombie_commits_nothing_and_rejoins),
         trial!(on_servers gone_back::nothing_is_decided_again),
+        trial!(on_servers refused::what_mysql_refuses_waits_alone),
         trial!(on_servers outages::without_mysql_writes_are_taken_and_reads_come_back),
         trial!(on_servers outages::without_opensearch_all_but_the_search_goes_on),
         trial!(on_servers outages::without_kafka_reads_go_on_and_writes_may_be_repeated),
+        trial!(on_servers overload::a_flood_is_refused_and_nobody_else),
         trial!(on_servers waiting::who_starts_without_the_registry_waits),
         trial!(on_servers waiting::who_starts_without_mysql_waits),
         trial!(on_servers waiting::who_starts_without_kafka_waits),
         trial!(on_servers restore::an_older_backup_catches_up),
         trial!(on_servers restore::a_backup_restored_in_a_quiet_shop_catches_up),
+        trial!(on_servers restore::what_is_not_of_this_log_is_refused),
         trial!(on_servers faults::a_short_set_loses_and_doubles_nothing),
         trial!(on_servers dead_letters::a_broken_record_is_shown_and_dropped),
         trial!(on_servers dead_letters::what_can_be_read_now_is_decided_once),
