@@ -65,6 +65,7 @@ mod tests {
         assert!(!is_outage(&EngineError::Superseded.into()));
         assert!(!is_outage(&anyhow!("the topic is gone")));
     }
+
     #[test]
     fn no_outage_lasts_too_long() {
         let (mut failures, outage) = (Failures::default(), EngineError::Db(Error::Late).into());

@@ -277,6 +277,14 @@ impl Scene {
         self.forger.move_group(group, topic, self.partition, command.offset + 1)
     }
 
+    /// Waits until the projector does not go on with its partition.
+    async fn stops(&self, world: &mut World) -> Result<()> {
+        until_true("the projector stops the partition", SOON, async || {
+            Ok(stopped(world).await?.contains(&self.partition))
+        })
+        .await
+    }
+
     fn finds(&self, world: &World, expected: &[u64]) -> Result<()> {
         let partition = self.partition.to_string();
         let flags = ["--since", &self.since, "--partition", &partition];
@@ -355,10 +363,7 @@ pub(crate) async fn a_doubled_event_stops_its_partition_and_is_found(
 ) -> Result<()> {
     let scene = Scene::begin(world).await?;
     scene.forger.write(&scene.event()?)?;
-    until_true("the projector stops the partition", SOON, async || {
-        Ok(stopped(world).await?.contains(&scene.partition))
-    })
-    .await?;
+    scene.stops(world).await?;
     // The status of its command stands where the double does, and its caller was told otherwise.
     until("it is found", SOON, async || scene.finds(world, &[1, 3, 4]).map(Some)).await?;
     let (_, printed) = broken(world, &["--since", &scene.since])?;
@@ -374,7 +379,7 @@ pub(crate) async fn a_gap_is_found(world: &mut World) -> Result<()> {
     scene.finds(world, &[1, 4])
 }
 
-/// What can follow none of them is met before one that cannot follow where it stands.
+/// A record that cannot be read is met before one that cannot follow, though it stands behind it.
 pub(crate) async fn of_two_bad_records_the_first_stops(world: &mut World) -> Result<()> {
     let scene = Scene::begin(world).await?;
     stop(world, Role::Projector).await?;
@@ -382,10 +387,7 @@ pub(crate) async fn of_two_bad_records_the_first_stops(world: &mut World) -> Res
     scene.forger.write(&event)?;
     scene.forger.write(&Forged { payload: b"no event".to_vec(), ..event })?;
     world.fleet.restart(Role::Projector, None)?;
-    until_true("the projector stops the partition", SOON, async || {
-        Ok(stopped(world).await?.contains(&scene.partition))
-    })
-    .await?;
+    scene.stops(world).await?;
     let stopped = stopped(world).await?;
     let whole = |at| at != expired::PARTITION && !stopped.contains(&at);
     let (id, token) = expired::product(&world.client, whole, &samples::vacuum()).await?;
