@@ -220,6 +220,13 @@ impl Reader {
     }
 }
 
+/// Its group may be of versions that nobody feeds any more.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.tell_owned(0);
+    }
+}
+
 /// librdkafka mends lost connections by itself; a lost position it leaves to us.
 pub(crate) fn passing(error: KafkaError, silence: &Silence) -> anyhow::Result<()> {
     if lost_position(&error) {
