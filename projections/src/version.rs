@@ -178,12 +178,18 @@ pub async fn set_ready(
     ready: bool,
 ) -> Result<(), Error> {
     let table = TableName::of(projection.name(), version)?.to_string();
+    let mut transaction = db.begin().await?;
+    // Whoever looked before may not know that it was swapped in since then.
+    if !ready && active(&mut transaction, projection).await? == version {
+        return Ok(());
+    }
     sqlx::query("UPDATE shapes SET ready = ? WHERE table_name = ? AND shape = ?")
         .bind(ready)
         .bind(table)
         .bind(projection.shape())
-        .execute(db)
+        .execute(&mut *transaction)
         .await?;
+    transaction.commit().await?;
     Ok(())
 }
 
