@@ -40,6 +40,9 @@ const WRITERS: usize = 2;
 const ENOUGH: usize = 16 << 20;
 /// How long a partition may stand behind what was folded of it.
 const LATEST: Duration = Duration::from_secs(2);
+/// So many of a partition are not made more before they are written: as one transaction they would
+/// take MySQL longer than [`ANSWER`] some day.
+const MUCH: usize = 4 * ENOUGH;
 /// Bytes of states that are kept, about; each takes some three times as much in memory.
 const MOST: usize = 192 << 20;
 
@@ -71,14 +74,14 @@ pub fn fill(config: &Config, job: &Job, shutdown: &Shutdown) -> anyhow::Result<(
     let engine = Arc::new(engine);
     while !shutdown.requested() {
         let Err(error) = Filler::run(&around, &engine, job, shutdown) else { continue };
-        if is_final(&error) {
-            return Err(error);
-        }
         let versions = runtime.block_on(version::all(&around.db));
         let is_it =
             |known: &&Version| (known.projection, known.version) == (projection.name(), number);
         if versions.is_ok_and(|known| known.iter().find(is_it).is_some_and(|it| it.dropped)) {
             return Err(error.context("the version was dropped"));
+        }
+        if is_final(&error) {
+            return Err(error);
         }
         metrics::counter!(RETRIES, "reason" => "filler").increment(1);
         tracing::warn!(error = format!("{error:#}"), "beginning anew at the checkpoints");
@@ -240,7 +243,7 @@ impl Filler {
             let writing = self.runtime.spawn(async move { filled.write().await });
             self.writing.push_back((partition, writing));
         }
-        while self.size() > MOST && !self.writing.is_empty() {
+        while !self.writing.is_empty() && (self.size() > MOST || self.longest() > MUCH) {
             self.written()?;
         }
         Ok(())
@@ -293,6 +296,11 @@ impl Filler {
 
     fn waiting(&self) -> usize {
         self.owned.values().map(Filling::waiting).sum()
+    }
+
+    /// What waits of the partition with the most.
+    fn longest(&self) -> usize {
+        self.owned.values().map(Filling::waiting).max().unwrap_or_default()
     }
 
     fn size(&self) -> usize {
