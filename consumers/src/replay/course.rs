@@ -184,26 +184,40 @@ impl Course {
         (at, now): (Instant, Timestamp),
     ) -> Vec<Stand> {
         let topics = self.projection.topics();
-        let next = |partition: &i32| {
-            let of = |checkpoint: &Checkpoint| topics.iter().map(|t| checkpoint.next(t.name)).sum();
-            applied.get(partition).map_or(0, of)
-        };
-        let sums: BTreeMap<i32, i64> = partitions.iter().map(|of| (*of, next(of))).collect();
-        self.seen.push_back((at, sums.clone()));
+        let sum = |at: &Checkpoint| topics.iter().map(|topic| at.next(topic.name)).sum::<i64>();
+        self.seen.push_back((at, applied.iter().map(|(of, at)| (*of, sum(at))).collect()));
         while self.seen.len() > 2 && self.seen[0].0 + RATE_OVER < at {
             self.seen.pop_front();
         }
-        let (since, before) = &self.seen[0];
-        let seconds = at.duration_since(*since).as_secs_f64();
-        let stand = |(partition, applied_to): (&i32, &i64)| {
-            let end = topics.iter().filter_map(|topic| ends.get(&(topic.name, *partition))).sum();
-            let appended = applied.get(partition).map_or(Timestamp(0), |at| at.appended);
-            let passed = applied_to - before.get(partition).unwrap_or(applied_to);
-            let rate = if seconds > 0.0 { passed as f64 / seconds } else { 0.0 };
-            Stand::of(*partition, (*applied_to, end), rate, age(appended, now))
+        let stand = |&partition: &i32| {
+            let stands = applied.get(&partition);
+            let next = |topic| stands.map_or(0, |at| at.next(topic));
+            let end = |topic| ends.get(&(topic, partition)).copied().unwrap_or_default();
+            let whole = topics.iter().map(|topic| end(topic.name)).sum();
+            let left = topics.iter().map(|topic| gap(next(topic.name), end(topic.name))).sum();
+            let age = stands.and_then(|at| age(at.appended, now));
+            let places = (stands.map_or(0, sum), whole, left);
+            Stand::of(partition, places, self.rate(partition, at), age)
         };
-        sums.iter().map(stand).collect()
+        partitions.iter().map(stand).collect()
     }
+
+    /// Offsets in a second since the partition was first seen lately. A first checkpoint may lie far
+    /// behind the first offset there ever was, so nothing is reckoned from what had none.
+    fn rate(&self, partition: i32, now: Instant) -> f64 {
+        let seen = || self.seen.iter().filter_map(|(at, sums)| Some((*at, *sums.get(&partition)?)));
+        let (Some((since, before)), Some((_, to))) = (seen().next(), seen().next_back()) else {
+            return 0.0;
+        };
+        let seconds = now.duration_since(since).as_secs_f64();
+        if seconds > 0.0 { (to - before) as f64 / seconds } else { 0.0 }
+    }
+}
+
+/// How far `next` is from the end of a topic. The last transaction's marker stands behind the last
+/// record, and may never be passed.
+fn gap(next: i64, end: i64) -> i64 {
+    if next + 1 >= end { 0 } else { end - next }
 }
 
 /// Whether machines are to be told again.
@@ -220,12 +234,17 @@ fn age(appended: Timestamp, now: Timestamp) -> Option<f64> {
 }
 
 impl Stand {
-    fn of(partition: i32, (applied, end): (i64, i64), rate: f64, age: Option<f64>) -> Self {
-        // The last transaction's marker stands behind the last record, and may never be passed.
-        let behind = if applied + 1 >= end { 0 } else { end - applied };
-        let lag_seconds = if behind == 0 { Some(0.0) } else { age };
-        let left = (rate > 0.0).then(|| behind as f64 / rate);
-        let seconds_left = if behind == 0 { Some(0.0) } else { left };
+    /// Of `end` offsets so many are applied and so many left, the last applied so long ago.
+    fn of(
+        partition: i32,
+        (applied, end, left): (i64, i64, i64),
+        rate: f64,
+        age: Option<f64>,
+    ) -> Self {
+        let (mut lag_seconds, mut seconds_left) = (Some(0.0), Some(0.0));
+        if left > 0 {
+            (lag_seconds, seconds_left) = (age, (rate > 0.0).then(|| left as f64 / rate));
+        }
         Self { partition, applied, end, rate, lag_seconds, seconds_left }
     }
 
@@ -244,8 +263,12 @@ mod tests {
     use super::*;
 
     fn at(next: i64, appended: i64) -> Checkpoint {
-        let consumed = Consumed { next, topic_id: "t".to_owned() };
-        let offsets = BTreeMap::from([(CATALOG.events.name.to_owned(), consumed)]);
+        of_topics([(CATALOG.events.name, next)], appended)
+    }
+
+    fn of_topics<const N: usize>(nexts: [(&str, i64); N], appended: i64) -> Checkpoint {
+        let consumed = |next| Consumed { next, topic_id: "t".to_owned() };
+        let offsets = nexts.map(|(topic, next)| (topic.to_owned(), consumed(next))).into();
         Checkpoint { offsets, appended: Timestamp(appended) }
     }
 
@@ -261,12 +284,27 @@ mod tests {
         let first = look(Applied::from([(0, at(100, 1_000))]), 0);
         assert_eq!((first[0].lag_seconds, first[0].seconds_left), (Some(8.0), None));
         assert_eq!((first[1].applied, first[1].lag_seconds), (0, None));
-        let later = look(Applied::from([(0, at(601, 5_000)), (1, at(1_000, 6_000))]), 5);
+        let later = look(Applied::from([(0, at(601, 5_000)), (1, at(500, 6_000))]), 5);
         assert_eq!((later[0].rate, later[0].seconds_left), (100.2, Some(400.0 / 100.2)));
-        let level = Stand::of(1, (1_000, 1_001), 200.0, Some(3.0));
-        assert_eq!(later[1], level);
-        assert_eq!((level.lag_seconds, level.seconds_left), (Some(0.0), Some(0.0)));
+        // Whoever begins in the middle of the log has not come from its first offset.
+        assert_eq!((later[1].rate, later[1].seconds_left), (0.0, None));
         assert_eq!(later[2].said(), "0/s, ? s behind, ? s left");
+        let level = &look(Applied::from([(1, at(1_000, 6_000))]), 7)[1];
+        assert_eq!((level.applied, level.end, level.rate), (1_000, 1_001, 250.0));
+        assert_eq!((level.lag_seconds, level.seconds_left), (Some(0.0), Some(0.0)));
+    }
+
+    #[test]
+    fn each_topic_may_end_with_a_marker() {
+        let (events, decisions) = (CATALOG.events.name, CATALOG.decisions.name);
+        let mut course = Course::new(named("command_status").unwrap(), 2, true);
+        let ends = [((events, 0), 11), ((decisions, 0), 21)].into();
+        for (nexts, left) in [([10, 20], true), ([11, 20], true), ([9, 20], false)] {
+            let applied = of_topics([(events, nexts[0]), (decisions, nexts[1])], 1);
+            let look = (Instant::now(), Timestamp(9_000));
+            let stand = &course.stands(&[0], &Applied::from([(0, applied)]), &ends, look)[0];
+            assert_eq!(stand.lag_seconds == Some(0.0), left, "{nexts:?}");
+        }
     }
 
     #[test]
