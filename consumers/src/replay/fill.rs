@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, ensure};
-use projections::{AnyProjection, Pool, Version, checkpoint, version};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use projections::{AnyProjection, Error, Pool, Version, checkpoint, version};
 use tokio::runtime::Runtime;
 
 use super::{
@@ -54,30 +54,42 @@ pub(super) fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     course.say(&format!("filling version {number}"))?;
     let (log, follow) = (Log::of(config)?, given.has("follow"));
     let job = Job { projection, version: number, throttle, partitions: share };
-    let filling = Filling { runtime, db, log, job: &job, follow };
+    let mut filling = Filling { runtime, db, log, job: &job, follow, starts: Places::new() };
+    filling.starts = filling.starts()?;
     let is_read = filling.begin()?;
     let is_shared = job.partitions.is_some();
     ensure!(!(is_read && is_shared), "version {number} is read already: without --partitions");
     let sets = [Set::of(projection, number, throttle)];
-    let (stop, stopping) = Shutdown::pair();
-    let end = thread::scope(|scope| {
-        let feeding = scope.spawn(|| {
-            // Who reads it expects each change soon, and others may feed it too.
-            if is_read {
-                return feed_sets(config, &sets, &stopping);
-            }
-            fill(config, &job, &stopping)
-        });
-        let end = filling.finish(&mut course, &shutdown, &|| feeding.is_finished());
+    let keep = |stopping: &Shutdown| feed_sets(config, &sets, stopping);
+    let begin = |stopping: &Shutdown| fill(config, &job, stopping);
+    let until_level = |has_ended: &dyn Fn() -> bool| {
+        let end = filling.finish(&mut course, &shutdown, has_ended);
         course.clear();
-        stop.stop();
-        feeding.join().map_err(|_| anyhow!("the feeding panicked"))??;
         end
-    })?;
+    };
+    // Who reads it expects each change soon, and others may feed it too.
+    let end = if is_read { beside(keep, until_level)? } else { beside(begin, until_level)? };
     if end == End::Level && follow {
-        feed_sets(config, &sets, &shutdown)?;
+        beside(keep, |has_ended| filling.stay(&shutdown, has_ended))?;
     }
     Ok(end != End::Stopped)
+}
+
+/// What comes of `watched`, while `feed` goes on beside it and until then; it is told whether that
+/// has ended by itself.
+fn beside<T>(
+    feed: impl FnOnce(&Shutdown) -> anyhow::Result<()> + Send,
+    watched: impl FnOnce(&dyn Fn() -> bool) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (stop, stopping) = Shutdown::pair();
+    thread::scope(|scope| {
+        let feeding = scope.spawn(move || feed(&stopping));
+        let end = watched(&|| feeding.is_finished());
+        stop.stop();
+        // Why that has ended says more.
+        feeding.join().map_err(|_| anyhow!("the feeding panicked"))??;
+        end
+    })
 }
 
 /// The version that was begun beside the active one, or another.
@@ -110,6 +122,8 @@ struct Filling<'a> {
     log: Log,
     job: &'a Job,
     follow: bool,
+    /// Where the log began.
+    starts: Places,
 }
 
 impl Filling<'_> {
@@ -126,6 +140,30 @@ impl Filling<'_> {
         let versions = self.runtime.block_on(version::all(&self.db))?;
         let mut versions = versions.iter().filter(|known| known.projection == projection.name());
         Ok(versions.any(|known| known.version == number && known.ready))
+    }
+
+    /// Waits for a stop, while it is kept level.
+    fn stay(&self, shutdown: &Shutdown, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        while !shutdown.requested() {
+            self.goes_on(has_ended)?;
+            shutdown.sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the feeding has ended by itself, or has nothing to feed any more.
+    fn goes_on(&self, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        ensure!(!has_ended(), "the feeding has ended");
+        let (name, number) = (self.job.projection.name(), self.job.version);
+        let it = |known: &Version| known.projection == name && known.version == number;
+        match self.runtime.block_on(version::all(&self.db)) {
+            Ok(known) if known.iter().any(|known| it(known) && known.dropped) => {
+                bail!("version {number} was dropped")
+            }
+            Err(error) if !error.may_pass() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until it is level, builds its keys, and notes that it may be read once it is level
@@ -154,7 +192,12 @@ impl Filling<'_> {
             return course.end(end, filled);
         }
         let building = Instant::now();
-        let keys = self.runtime.block_on(version::build_keys(&self.db, projection, number))?;
+        let keys = version::build_keys(&self.db, projection, number);
+        // The server goes on with a key that it has begun, and who starts again waits for that.
+        let keys = self.runtime.block_on(async {
+            tokio::select! { keys = keys => keys.map(Some), () = shutdown.wait() => Ok(None) }
+        })?;
+        let Some(keys) = keys else { return course.end(End::Stopped, filled) };
         let seconds = building.elapsed().as_secs_f64();
         if keys > 0 {
             course.say(&format!("{keys} keys built in {seconds:.1} s"))?;
@@ -188,7 +231,8 @@ impl Filling<'_> {
             return Ok(None);
         }
         course.say(&format!(
-            "the partitions {} of version {} are level; it can be read once {} are as well",
+            "the partitions {} of version {} are level; it can be read once {} are as well and \
+             somebody sees that, who fills all of it or is told to --follow",
             list(mine),
             self.job.version,
             list(&behind)
@@ -199,8 +243,8 @@ impl Filling<'_> {
         Ok((!are_level).then_some(End::ShareLevel))
     }
 
-    /// Shows how far `partitions` are, until they are level; false where something ended before,
-    /// or the time in which they should be.
+    /// Shows how far `partitions` are, until they are level; false where a stop was asked for before,
+    /// or the time is over in which they should be. Who feeds them waits for servers that are away.
     fn watch(
         &self,
         course: &mut Course,
@@ -214,18 +258,24 @@ impl Filling<'_> {
         let first = self.sum(&applied, partitions);
         loop {
             let is_late = within.is_some_and(|within| began.elapsed() > within);
-            if shutdown.requested() || has_ended() || is_late {
+            if shutdown.requested() || is_late {
                 course.clear();
                 return Ok(false);
             }
+            self.goes_on(has_ended)?;
             if self.is_level(&applied, &ends, partitions) {
                 if seen.elapsed() <= LEVEL {
                     break;
                 }
-                (ends, seen) = (self.ends()?, Instant::now());
+                if let Ok(now) = self.ends() {
+                    (ends, seen) = (now, Instant::now());
+                }
             }
             shutdown.sleep(LOOK);
-            applied = self.applied()?;
+            match self.checkpoints() {
+                Err(error) if error.may_pass() => {}
+                now => applied = now?,
+            }
             latest = self.ends().unwrap_or(latest);
             let offsets = self.sum(&applied, partitions) - first;
             let seconds = began.elapsed().as_secs_f64();
@@ -257,16 +307,34 @@ impl Filling<'_> {
         Ok(ends)
     }
 
-    fn applied(&self) -> anyhow::Result<Applied> {
-        let (name, version) = (self.job.projection.name(), self.job.version);
-        Ok(self.runtime.block_on(checkpoint::read_all(&self.db, name, version))?)
+    fn starts(&self) -> anyhow::Result<Places> {
+        let mut starts = Places::new();
+        for topic in self.job.projection.topics() {
+            for partition in 0..topic.partitions {
+                let begin = self.log.tail.bounds(topic.name, partition)?.next;
+                starts.insert((topic.name, partition), begin);
+            }
+        }
+        Ok(starts)
     }
 
+    fn applied(&self) -> anyhow::Result<Applied> {
+        Ok(self.checkpoints()?)
+    }
+
+    fn checkpoints(&self) -> Result<Applied, Error> {
+        let (name, version) = (self.job.projection.name(), self.job.version);
+        self.runtime.block_on(checkpoint::read_all(&self.db, name, version))
+    }
+
+    /// How far `partitions` are, those without a checkpoint where the log began.
     fn sum(&self, applied: &Applied, partitions: &[i32]) -> i64 {
-        let topics = self.job.projection.topics();
-        let of = |partition| applied.get(partition).into_iter();
-        let places = partitions.iter().flat_map(of);
-        places.flat_map(|at| topics.iter().map(|topic| at.next(topic.name))).sum()
+        let starts =
+            self.starts.iter().filter(|((_, partition), _)| partitions.contains(partition));
+        let next = |((topic, partition), start): (&(&str, i32), &i64)| {
+            applied.get(partition).map_or(*start, |at| at.next(topic))
+        };
+        starts.map(next).sum()
     }
 }
 

@@ -220,13 +220,17 @@ impl Filling {
                 let (filling, shutdown) = (Arc::clone(self), shutdown.clone());
                 writers.spawn(async move { filling.write(&shutdown).await });
             }
-            let mut seen = known.written;
+            let (mut seen, mut written) = (known.written, known.written);
             while let Some(ended) = tokio::select! {
                 ended = writers.join_next() => ended.map(Some),
                 () = tokio::time::sleep(LOOK) => Some(None),
             } {
                 ended.transpose()?.transpose()?;
-                let written = self.known().await?.written;
+                match self.known().await {
+                    // The writers wait for it, and give up some day.
+                    Err(error) if may_pass(&error) => {}
+                    now => written = now?.written,
+                }
                 let new = written - known.written;
                 let rate = rate(new, began);
                 progress.pass(written - seen, || format!("{new} documents, {rate}/s"));
@@ -344,6 +348,11 @@ impl Pace {
         drop(next);
         tokio::time::sleep_until(begin.into()).await;
     }
+}
+
+/// Whether it is MySQL that is away.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Error::may_pass)
 }
 
 /// Documents in a second.
