@@ -286,11 +286,12 @@ fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyh
     ensure!(late <= LATE, "{} {number} is {late:.0} s behind the log", projection.name());
     // An older build does not know that they may be left out.
     runtime.block_on(version::build_keys(&db, projection, number))?;
-    if let Some(was) = active {
+    if let Some(was) = active.filter(|was| *was != number) {
         runtime.block_on(meet::meet(&db, &log, projection.name(), (was, number)))?;
     }
     let was = runtime.block_on(version::activate(&db, projection, number))?;
-    let kept = if was > 0 { format!(", {was} is kept") } else { String::new() };
+    let is_kept = was > 0 && was != number;
+    let kept = if is_kept { format!(", {was} is kept") } else { String::new() };
     writeln!(stdout(), "{}: version {number} is active{kept}", projection.name())?;
     Ok(true)
 }
@@ -298,13 +299,15 @@ fn swap_to(config: &Config, projection: &dyn AnyProjection, number: i32) -> anyh
 /// Drops a version.
 ///
 /// # Errors
-/// When it is active, or MySQL refuses or does not answer.
+/// When it is active, there never was such a one, or MySQL refuses or does not answer.
 pub fn drop_version(config: &Config, given: &Given) -> anyhow::Result<bool> {
     if index::is_meant(given) {
         return index::drop_version(config, given);
     }
     let (projection, number) = (projection(given)?, number(given)?);
-    let (runtime, db, _) = open(config)?;
+    let (runtime, db, versions) = open(config)?;
+    // What is dropped may have been so by half.
+    find(&versions, projection, number)?;
     let made = runtime.block_on(index::made_of(config, &db, projection.name(), number))?;
     if let Some(index) = made {
         bail!("version {index} of the search index is made of {} {number}", projection.name());
@@ -322,6 +325,17 @@ fn open(config: &Config) -> anyhow::Result<(Runtime, Pool, Vec<Version>)> {
     let db = runtime.block_on(projections::connect(&config.mysql, 2)).context("mysql")?;
     let versions = runtime.block_on(version::all(&db)).context("mysql")?;
     Ok((runtime, db, versions))
+}
+
+/// The version of that number, which may be dropped.
+fn find<'v>(
+    versions: &'v [Version],
+    projection: &dyn AnyProjection,
+    number: i32,
+) -> anyhow::Result<&'v Version> {
+    let name = projection.name();
+    let it = |known: &&Version| known.projection == name && known.version == number;
+    versions.iter().find(it).with_context(|| format!("there is no version {number} of {name}"))
 }
 
 fn projection(given: &Given) -> anyhow::Result<&'static dyn AnyProjection> {

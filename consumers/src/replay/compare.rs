@@ -70,7 +70,8 @@ pub(crate) struct Found {
 /// Compares a version with the active one, or another.
 ///
 /// # Errors
-/// When one of them is not there, MySQL does not answer, or the two never stand at the same place.
+/// When one of them is not there or has no row of these malls, MySQL does not answer, or the two
+/// never stand at the same place.
 pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let shutdown = shutdown_signal()?;
     let (projection, number) = (super::projection(given)?, super::number(given)?);
@@ -81,6 +82,10 @@ pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let malls = given.value("malls").map(|malls| malls.split(',').map(str::parse).collect());
     let malls: Vec<MallId> = malls.transpose().context("--malls")?.unwrap_or_default();
     ensure!(with != number, "{} {number} is the active one: --with N", projection.name());
+    for number in [with, number] {
+        let is_there = !super::find(&versions, projection, number)?.dropped;
+        ensure!(is_there, "version {number} of {} was dropped", projection.name());
+    }
     let compared = runtime.block_on(Comparison::of(&db, projection, (with, number)))?;
     let comparison = compared.sampled(sample.unwrap_or(1)).of_malls(&malls);
     let (apart, length) = (comparison.apart().to_vec(), runtime.block_on(comparison.length())?);
@@ -91,6 +96,9 @@ pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     }));
     progress.end();
     let found = found?;
+    // A mall misspelled is no proof.
+    let is_of_none = found.rows == 0 && !malls.is_empty() && sample.is_none();
+    ensure!(!is_of_none, "{} has no row of these malls in either version", projection.name());
     if given.has("json") {
         for difference in &found.first {
             writeln!(stdout(), "{}", serde_json::to_string(difference)?)?;

@@ -132,6 +132,12 @@ pub(super) fn drop_version(config: &Config, given: &Given) -> anyhow::Result<boo
     let (runtime, db, search) = open(config)?;
     runtime.block_on(async {
         let _alone = search::alone(&db).await?;
+        // After a restored backup nothing may be noted of it.
+        let is_noted = (1..search::next_number(&db).await?).contains(&number);
+        ensure!(
+            is_noted || search.source(number).await?.is_some(),
+            "there is no version {number} of {PROJECTION}"
+        );
         ensure!(search.live().await? != Some(number), "{PROJECTION} {number} is active");
         // What is dropped already may have left its index.
         search::discard_index(&db, number).await?;

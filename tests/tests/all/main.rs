@@ -196,6 +196,7 @@ fn of_its_servers_and_versions() -> Vec<Trial> {
         trial!(on_servers filling::a_new_read_model_is_filled_before_it_is_read),
         trial!(on_servers filling::hosts_share_partitions_by_hand),
         trial!(on_servers filling::a_version_is_begun_as_a_copy),
+        trial!(on_servers filling::who_fills_outlasts_mysql_but_not_the_version),
         trial!(on_servers own::a_teams_projection_is_fed_rebuilt_and_swapped),
         trial!(on_servers own::a_strangers_projection_is_right),
         trial!(on_servers index::an_index_is_filled_swapped_and_dropped),
