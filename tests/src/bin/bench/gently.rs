@@ -33,8 +33,9 @@ const REPRICED: usize = 500;
 /// Price changes in a second, and reads.
 const RATE: u32 = 500;
 const READS: u32 = 50;
-/// Records in a second that the rebuild may take.
-const THROTTLE: u32 = 2_000;
+/// Records in a second that the rebuild may take: the fewer, the longer it takes, and the more of them
+/// the writes beside it leave for the next.
+const THROTTLE: u32 = 4_000;
 const ALONE: Duration = Duration::from_secs(60);
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -144,7 +145,7 @@ async fn one(fleet: &Fleet, load: &Load, run: Run, told: &mut Told) -> Result<us
 /// in a second of the filling.
 async fn rebuilt(fleet: &Fleet) -> Result<f64> {
     let filled = fill(fleet, &["products", "--throttle", &THROTTLE.to_string()]).await?;
-    let told = filled.printed.lines().rfind(|line| line.contains(" offsets in "));
+    let told = filled.printed.lines().find(|line| line.contains("is level with the log: "));
     let rate = told.and_then(|line| line.rsplit_once(", ")?.1.trim_end_matches("/s").parse().ok());
     let began = Instant::now();
     for version in [&filled.version, "1"] {

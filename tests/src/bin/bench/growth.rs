@@ -8,7 +8,7 @@ use tests::{Fleet, Role, Stack, until};
 
 use crate::{
     Run,
-    figures::{Figures, memory},
+    figures::{Figures, memory, processor_times, spent},
     open_loop::Template,
     replayed::{Filled, fill, id, rate, register, with},
     report::Report,
@@ -23,10 +23,11 @@ const AT_ONCE: usize = 8;
 const WARM_UP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEARCHING: Duration = Duration::from_secs(20);
-/// Up to so many products all is repeated.
+/// Up to so many products all is repeated, above only the price changes.
 const FEW: i64 = 500_000;
-/// Price changes, each of another product.
-const CHANGED: i64 = 20_000;
+/// Products whose owner has them in memory once each has been changed.
+const REMEMBERED: usize = 5_000;
+const CHANGING: Duration = Duration::from_secs(10);
 const CHANGES_AT_ONCE: usize = 64;
 /// What commands need besides.
 const FURTHER: [&str; 3] = ["snapshot", "command_status", "history"];
@@ -87,15 +88,22 @@ pub(crate) async fn measure(
         let each = f64::from(u32::try_from(each)?);
         report.alone(&format!("disk of {server}, bytes per product"), &Figures::once(each));
     }
-    report.alone("price changes/s, 64 at once", &changes(fleet, run, products).await?);
+    changes(stack, fleet, run, products, &mut report).await?;
     let of_servers = stack.memory_peaks()?.into_iter();
     let of_servers = of_servers.map(|(server, bytes)| format!("{server} {}", bytes >> 20));
     report.note(format!("{}, {}", memory(fleet)?, of_servers.collect::<Vec<_>>().join(", ")));
     Ok(report)
 }
 
-/// Brings the others to where they can go on, and changes prices all over the catalog.
-async fn changes(fleet: &mut Fleet, run: Run, products: i64) -> Result<Figures> {
+/// Brings the others to where they can go on, and changes prices all over the catalog: of products
+/// that are in memory, then of others, which are loaded for it.
+async fn changes(
+    stack: &Stack,
+    fleet: &mut Fleet,
+    run: Run,
+    products: i64,
+    report: &mut Report,
+) -> Result<()> {
     for name in FURTHER {
         filled(fleet, name).await?;
     }
@@ -103,14 +111,32 @@ async fn changes(fleet: &mut Fleet, run: Run, products: i64) -> Result<Figures> 
         fleet.restart(role, None)?;
     }
     fleet.mend().await?;
-    let spread = (products / CHANGED).max(1);
-    let path = |number| format!("/v1/demo/products/{}/reprice", id(number * spread));
-    let paths = (0..CHANGED.min(products)).map(path).collect();
-    let template = Template::reprices(fleet.base(), "demo-key", paths);
-    template.flat_out(CHANGES_AT_ONCE, run.pick(WARM_UP, WARM_UP / 5)).await?;
-    let done = template.flat_out(CHANGES_AT_ONCE, run.pick(SEARCHING, SEARCHING / 5)).await?;
-    ensure!(done.refused == 0, "{} price changes were refused", done.refused);
-    Ok(Figures::once(done.rate))
+    let (base, long) = (fleet.base().to_owned(), run.pick(CHANGING, CHANGING / 5));
+    let of = |paths| Template::reprices(&base, "demo-key", paths);
+    // No product is in two of the sets, each of which is larger than what a turn can change.
+    let mut sets = vec![vec![]; run.repeats + 1];
+    for (number, set) in (0..products).zip((0..=run.repeats).cycle()) {
+        sets[set].push(format!("/v1/demo/products/{}/reprice", id(number)));
+    }
+    let mut remembered = sets.swap_remove(0);
+    remembered.truncate(REMEMBERED);
+    let remembered = of(remembered);
+    remembered.flat_out(CHANGES_AT_ONCE, run.pick(WARM_UP, WARM_UP / 5)).await?;
+    let remembered = vec![remembered; run.repeats];
+    let others = sets.into_iter().map(of).collect();
+    for (of_which, turns) in [("in memory", remembered), ("of others", others)] {
+        let (before, mut rates, mut all) = (processor_times(fleet, stack)?, Figures::default(), 0);
+        for template in turns {
+            let done = template.flat_out(CHANGES_AT_ONCE, long).await?;
+            ensure!(done.refused == 0, "{} price changes were refused", done.refused);
+            rates.add(done.rate);
+            all += done.latencies.count();
+        }
+        let what = format!("price changes/s, 64 at once, {of_which}");
+        report.alone(&what, &rates);
+        report.note(format!("{what}, {}", spent(&before, &processor_times(fleet, stack)?, all)));
+    }
+    Ok(())
 }
 
 /// Fills a version, which becomes the active one.
