@@ -1,6 +1,6 @@
 //! Fills a version that nobody reads yet: much is folded in memory before anything is written.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use domain::Timestamp;
 
@@ -8,6 +8,7 @@ use super::{ATTEMPTS, Batch, Engine, EngineError, moved, stop};
 use crate::{
     checkpoint::{self, Checkpoint},
     error::Error,
+    fact::Logged,
     memory::{Changes, Memory},
 };
 
@@ -18,8 +19,9 @@ pub struct Filling {
     memory: Box<dyn Memory>,
     /// Where the memory stands; the table stands there or behind.
     at: Checkpoint,
-    /// Where the table stands once all that was taken is written.
+    /// Where the table stands once all that was taken is written, and where it may stand before.
     taken: Checkpoint,
+    before: Checkpoint,
 }
 
 /// What is to be written of a partition, and where that leads.
@@ -36,7 +38,8 @@ impl Filling {
     pub fn from(engine: &Arc<Engine>, partition: i32, at: Checkpoint) -> Self {
         let nothing_is_applied = at.appended == Timestamp(0);
         let memory = engine.projection.memory(nothing_is_applied);
-        Self { engine: Arc::clone(engine), partition, memory, taken: at.clone(), at }
+        let (taken, before) = (at.clone(), at.clone());
+        Self { engine: Arc::clone(engine), partition, memory, at, taken, before }
     }
 
     /// Where to read on.
@@ -47,11 +50,27 @@ impl Filling {
     /// Takes records in. After an error the partition must be taken anew.
     ///
     /// # Errors
-    /// [`EngineError::Stop`] for a record that cannot follow, [`EngineError::Refused`] for one out of
-    /// order, [`EngineError::Db`].
+    /// [`EngineError::Stop`] for a record that cannot follow, [`EngineError::Superseded`] for one that
+    /// another has applied, [`EngineError::Refused`] for one out of order, [`EngineError::Db`].
     pub async fn fold(&mut self, batch: &Batch<'_>) -> Result<(), EngineError> {
         self.at = moved(&self.at, batch)?;
-        let (engine, records) = (&self.engine, &batch.records);
+        let folded = self.fold_in(&batch.records).await;
+        // Rows are loaded without a lock: what another has applied meanwhile comes a second time.
+        if matches!(folded, Err(EngineError::Stop(_))) && !self.is_alone().await? {
+            return Err(EngineError::Superseded);
+        }
+        folded
+    }
+
+    /// Whether the table stands where this has left it.
+    async fn is_alone(&self) -> Result<bool, EngineError> {
+        let Engine { db, projection, version, .. } = &*self.engine;
+        let stored = checkpoint::read(db, projection.name(), *version, self.partition).await?;
+        Ok(stored.is_some_and(|stored| stored == self.taken || stored == self.before))
+    }
+
+    async fn fold_in(&mut self, records: &[&Logged]) -> Result<(), EngineError> {
+        let engine = &self.engine;
         if self.memory.needs(records) {
             let mut connection = engine.db.acquire().await.map_err(Error::from)?;
             let loaded = self.memory.load(&mut connection, &engine.table, records).await;
@@ -83,7 +102,8 @@ impl Filling {
     /// All that waits, to be written before anything that is taken later. Where that fails, the
     /// partition must be taken anew.
     pub fn take(&mut self) -> Filled {
-        let from = std::mem::replace(&mut self.taken, self.at.clone());
+        let from = mem::replace(&mut self.taken, self.at.clone());
+        self.before.clone_from(&from);
         let (engine, to) = (Arc::clone(&self.engine), self.at.clone());
         Filled { engine, partition: self.partition, from, to, changes: self.memory.take() }
     }

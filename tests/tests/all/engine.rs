@@ -1,25 +1,26 @@
 //! The projection engine on a real MySQL, in versions of its own that nobody reads.
 
 use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use domain::{
-    CommandId, Currency, MallId, Money, ProductId, Timestamp,
-    catalog::Event,
-    product::{self, ProductRegistered, ProductRepriced},
-};
+use domain::{MallId, ProductId};
 use projections::{
-    ALL, Batch, Checkpoint, Engine, EngineError, Error, Extent, Fact, Fault, Logged, Part, Pool,
-    Refused, Share, Tables, apply_as_one, history, products,
+    ALL, Batch, Checkpoint, Engine, EngineError, Error, Fault, Filling, Part, Pool, Refused, Share,
+    Tables, apply_as_one, history, products,
 };
-use schemas::{CATALOG, EventMessage, Origin, Traceparent};
-use uuid::Uuid;
+use schemas::CATALOG;
 
 use crate::world::World;
+
+mod scene;
+
+use scene::{Scene, aggregate, batch, event, events, log};
 
 const PARTITION: i32 = 2;
 
@@ -178,6 +179,30 @@ pub(crate) async fn a_gap_stops_before_it(world: &mut World) -> Result<()> {
     scene.strike().await
 }
 
+/// Whoever fills beside another finds its records applied, which makes no double of them.
+pub(crate) async fn whoever_fills_beside_another_is_superseded(world: &mut World) -> Result<()> {
+    let db = &connect(world).await?;
+    let scene = Scene::set(db, 9012).await?;
+    let (engine, other) = (Arc::new(scene.engine("products")?), scene.engine("products")?);
+    let events = events(1, 5)?;
+    let believed = other.take(PARTITION, &log(1000)).await?;
+    let believed = other.apply(PARTITION, &believed, &batch(&events[..2])).await?;
+    let mut filling = Filling::from(&engine, PARTITION, believed.clone());
+    other.apply(PARTITION, &believed, &batch(&events[2..4])).await?;
+    let late = filling.fold(&batch(&events[2..4])).await;
+    ensure!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
+
+    // Alone it finds what cannot follow, also while what it took is not written yet.
+    let believed = engine.take(PARTITION, &log(1000)).await?;
+    let mut filling = Filling::from(&engine, PARTITION, believed);
+    filling.fold(&batch(&events[4..])).await?;
+    let (filled, gap) = (filling.take(), [event(&"demo".parse()?, 5, 0, 9)]);
+    let stopped = filling.fold(&batch(&gap)).await;
+    ensure!(matches!(stopped, Err(EngineError::Stop(_))), "{stopped:?}");
+    filled.write().await?;
+    scene.strike().await
+}
+
 /// What a change costs does not grow with the history of what it changes.
 pub(crate) async fn of_a_long_history_only_the_end_is_read(world: &mut World) -> Result<()> {
     // Of one connection, so that its session counts all that is read.
@@ -315,115 +340,4 @@ pub(crate) async fn another_log_is_refused(world: &mut World) -> Result<()> {
 
 async fn connect(world: &World) -> Result<Pool> {
     Ok(projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 4).await?)
-}
-
-/// A version of every projection, for one test.
-struct Scene<'a> {
-    db: &'a Pool,
-    version: i32,
-}
-
-impl<'a> Scene<'a> {
-    async fn set(db: &'a Pool, version: i32) -> Result<Self> {
-        let scene = Self { db, version };
-        scene.strike().await?;
-        for projection in ALL {
-            projections::create(db, projection, version).await?;
-        }
-        Ok(scene)
-    }
-
-    async fn strike(&self) -> Result<()> {
-        for projection in ALL {
-            projections::discard(self.db, projection, self.version).await?;
-        }
-        // The number of a real version is not used again.
-        let forget = "DELETE FROM shapes WHERE table_name LIKE CONCAT('%\\_v', ?)";
-        sqlx::query(forget).bind(self.version).execute(self.db).await?;
-        Ok(())
-    }
-
-    fn engine(&self, name: &str) -> Result<Engine> {
-        let projection = projections::named(name).context("no such projection")?;
-        Ok(Engine::new(self.db.clone(), projection, self.version)?)
-    }
-
-    fn tables(&self) -> Tables {
-        let first = Tables::only("products", self.version);
-        ALL.iter().fold(first, |tables, projection| tables.with(projection.name(), self.version))
-    }
-}
-
-fn log(end: i64) -> BTreeMap<String, Extent> {
-    let extent = || Extent { topic_id: "some id".to_owned(), start: 0, end };
-    let topics = [CATALOG.events.name, CATALOG.decisions.name];
-    topics.into_iter().map(|topic| (topic.to_owned(), extent())).collect()
-}
-
-fn batch(records: &[Logged]) -> Batch<'_> {
-    Batch { records: records.iter().collect(), next: BTreeMap::new() }
-}
-
-fn aggregate(number: usize) -> Uuid {
-    domain::id::derive(&["engine test", &number.to_string()])
-}
-
-/// `versions` events of each of `products`, the products in turn.
-fn events(products: usize, versions: usize) -> Result<Vec<Logged>> {
-    let mall = "demo".parse()?;
-    let mut events = Vec::with_capacity(products * versions);
-    for version in 1..=versions {
-        for product in 0..products {
-            events.push(event(&mall, events.len(), product, version));
-        }
-    }
-    Ok(events)
-}
-
-fn event(mall: &MallId, offset: usize, product: usize, version: usize) -> Logged {
-    let (offset, version) = (offset as i64, version as i64);
-    let body = match version {
-        1 => registered(product),
-        _ => {
-            let (list_price, previous) = (won(1000 + version), won(999 + version));
-            Event::Product(ProductRepriced { list_price, previous }.into())
-        }
-    };
-    let origin = Origin {
-        aggregate: aggregate(product),
-        mall: mall.clone(),
-        command: CommandId(domain::id::derive(&["command", &offset.to_string()])),
-        body_hash: "0123456789abcdef0123456789abcdef".to_owned(),
-        actor: "engine-test".to_owned(),
-        correlation: Uuid::from_u128(1),
-        trace: Traceparent::start(Uuid::from_u128(2)),
-    };
-    let time = Timestamp(1_700_000_000_000 + offset / 3);
-    let fact = Fact::Event(EventMessage { origin, version, time, observed_at: None, body });
-    let topic = CATALOG.events.name.to_owned();
-    Logged { topic, partition: PARTITION, offset, appended: time, fact, as_written: None }
-}
-
-fn registered(product: usize) -> Event {
-    let fact = ProductRegistered {
-        partner_id: None,
-        external_id: Some(format!("E-{product}")),
-        name: format!("무선청소기 {product}"),
-        description: "가볍고 조용한 무선청소기. Light and quiet.".repeat(4),
-        options: vec![],
-        skus: vec![],
-        list_price: won(1000),
-        images: vec![format!("https://img.example/{product}.jpg")],
-        brand_id: None,
-        category_ids: vec![],
-        sale_period: None,
-        approval: None,
-        sale_state: None,
-        displayed: None,
-    };
-    Event::Product(product::Event::from(fact))
-}
-
-fn won(minor: i64) -> Money {
-    Money { minor, currency: Currency::KRW }
 }

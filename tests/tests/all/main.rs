@@ -110,6 +110,7 @@ fn of_one_piece() -> Vec<Trial> {
         trial!(on_servers engine::whoever_waits_for_the_lock_finds_the_checkpoint_moved),
         trial!(on_servers engine::batches_do_not_matter),
         trial!(on_servers engine::a_gap_stops_before_it),
+        trial!(on_servers engine::whoever_fills_beside_another_is_superseded),
         trial!(on_servers engine::of_a_long_history_only_the_end_is_read),
         trial!(on_servers engine::partitions_move_together_or_not_at_all),
         trial!(on_servers engine::projections_move_together_or_not_at_all),
