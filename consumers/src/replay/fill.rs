@@ -1,13 +1,14 @@
 //! Filling a version from the log.
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     num::NonZeroU32,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use projections::{AnyProjection, Error, Pool, Version, checkpoint, version};
 use tokio::runtime::Runtime;
 
@@ -54,8 +55,9 @@ pub(super) fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     course.say(&format!("filling version {number}"))?;
     let (log, follow) = (Log::of(config)?, given.has("follow"));
     let job = Job { projection, version: number, throttle, partitions: share };
-    let mut filling = Filling { runtime, db, log, job: &job, follow, starts: Places::new() };
-    filling.starts = filling.starts()?;
+    let starts = starts(&log, projection)?;
+    let (seen, shutdown) = (RefCell::default(), &shutdown);
+    let filling = Filling { runtime, db, log, job: &job, follow, starts, seen, shutdown };
     let is_read = filling.begin()?;
     let is_shared = job.partitions.is_some();
     ensure!(!(is_read && is_shared), "version {number} is read already: without --partitions");
@@ -63,14 +65,14 @@ pub(super) fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let keep = |stopping: &Shutdown| feed_sets(config, &sets, stopping);
     let begin = |stopping: &Shutdown| fill(config, &job, stopping);
     let until_level = |has_ended: &dyn Fn() -> bool| {
-        let end = filling.finish(&mut course, &shutdown, has_ended);
+        let end = filling.finish(&mut course, has_ended);
         course.clear();
         end
     };
     // Who reads it expects each change soon, and others may feed it too.
     let end = if is_read { beside(keep, until_level)? } else { beside(begin, until_level)? };
     if end == End::Level && follow {
-        beside(keep, |has_ended| filling.stay(&shutdown, has_ended))?;
+        beside(keep, |has_ended| filling.stay(has_ended))?;
     }
     Ok(end != End::Stopped)
 }
@@ -100,6 +102,17 @@ fn next(projection: &dyn AnyProjection, versions: &[Version]) -> i32 {
     begun.map_or(newest + 1, |version| version.version)
 }
 
+/// Where the log of a projection begins.
+fn starts(log: &Log, projection: &dyn AnyProjection) -> anyhow::Result<Places> {
+    let mut starts = Places::new();
+    for topic in projection.topics() {
+        for partition in 0..topic.partitions {
+            starts.insert((topic.name, partition), log.tail.bounds(topic.name, partition)?.next);
+        }
+    }
+    Ok(starts)
+}
+
 /// The partitions named in `text`.
 fn share(projection: &dyn AnyProjection, text: &str) -> anyhow::Result<Vec<i32>> {
     let topic = projection.topics().first().context("a projection reads a topic")?;
@@ -124,6 +137,9 @@ struct Filling<'a> {
     follow: bool,
     /// Where the log began.
     starts: Places,
+    /// How far it was seen to be.
+    seen: RefCell<Applied>,
+    shutdown: &'a Shutdown,
 }
 
 impl Filling<'_> {
@@ -143,59 +159,66 @@ impl Filling<'_> {
     }
 
     /// Waits for a stop, while it is kept level.
-    fn stay(&self, shutdown: &Shutdown, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
-        while !shutdown.requested() {
+    fn stay(&self, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        while !self.shutdown.requested() {
             self.goes_on(has_ended)?;
-            shutdown.sleep(LOOK);
+            self.shutdown.sleep(LOOK);
         }
         Ok(())
     }
 
+    /// Looks whether there is still something that is fed.
+    ///
     /// # Errors
     /// When the feeding has ended by itself, or has nothing to feed any more.
     fn goes_on(&self, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
         ensure!(!has_ended(), "the feeding has ended");
         let (name, number) = (self.job.projection.name(), self.job.version);
         let it = |known: &Version| known.projection == name && known.version == number;
-        match self.runtime.block_on(version::all(&self.db)) {
-            Ok(known) if known.iter().any(|known| it(known) && known.dropped) => {
-                bail!("version {number} was dropped")
+        // Where it cannot be asked, those who feed it say why.
+        let known = self.runtime.block_on(version::all(&self.db)).unwrap_or_default();
+        let is_dropped = known.iter().any(|known| it(known) && known.dropped);
+        ensure!(!is_dropped, "version {number} was dropped");
+        Ok(())
+    }
+
+    /// The answer of MySQL, which is asked again while it is away and nobody asks for a stop.
+    fn answer<T>(&self, ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            match self.runtime.block_on(ask()) {
+                Err(error) if error.may_pass() && !self.shutdown.requested() => {
+                    tracing::warn!(%error, "waiting for MySQL");
+                    self.shutdown.sleep(LOOK);
+                }
+                answer => return answer,
             }
-            Err(error) if !error.may_pass() => Err(error.into()),
-            _ => Ok(()),
         }
     }
 
     /// Waits until it is level, builds its keys, and notes that it may be read once it is level
     /// again. Of a share of its partitions the others must be level as well.
-    fn finish(
-        &self,
-        course: &mut Course,
-        shutdown: &Shutdown,
-        has_ended: &dyn Fn() -> bool,
-    ) -> anyhow::Result<End> {
+    fn finish(&self, course: &mut Course, has_ended: &dyn Fn() -> bool) -> anyhow::Result<End> {
         let Job { projection, version: number, ref partitions, .. } = *self.job;
         let mine = partitions.clone().unwrap_or_else(|| self.all());
         let (began, first) = (Instant::now(), self.applied()?);
-        let done = |keys, keys_seconds| -> anyhow::Result<Done> {
-            let offsets = self.sum(&self.applied()?, &mine) - self.sum(&first, &mine);
-            Ok(Done { offsets, seconds: began.elapsed().as_secs_f64(), keys, keys_seconds })
+        let done = |keys, keys_seconds| {
+            let offsets = self.sum(&self.seen.borrow(), &mine) - self.sum(&first, &mine);
+            Done { offsets, seconds: began.elapsed().as_secs_f64(), keys, keys_seconds }
         };
-        let is_level = |course: &mut Course, of: &[i32], within| {
-            self.watch(course, (of, within), shutdown, has_ended)
-        };
+        let is_level =
+            |course: &mut Course, of: &[i32], within| self.watch(course, (of, within), has_ended);
         if !is_level(course, &mine, None)? {
-            return course.end(End::Stopped, done(0, 0.0)?);
+            return course.end(End::Stopped, done(0, 0.0));
         }
-        let filled = done(0, 0.0)?;
+        let filled = done(0, 0.0);
         if let Some(end) = self.others(course, is_level)? {
             return course.end(end, filled);
         }
         let building = Instant::now();
-        let keys = version::build_keys(&self.db, projection, number);
-        // The server goes on with a key that it has begun, and who starts again waits for that.
-        let keys = self.runtime.block_on(async {
-            tokio::select! { keys = keys => keys.map(Some), () = shutdown.wait() => Ok(None) }
+        // The server goes on with a key that it has begun, and who asks again waits for that.
+        let keys = self.answer(async || {
+            let keys = version::build_keys(&self.db, projection, number);
+            tokio::select! { keys = keys => keys.map(Some), () = self.shutdown.wait() => Ok(None) }
         })?;
         let Some(keys) = keys else { return course.end(End::Stopped, filled) };
         let seconds = building.elapsed().as_secs_f64();
@@ -205,12 +228,12 @@ impl Filling<'_> {
         // However long another took to build them.
         if !is_level(course, &mine, None)? {
             let end = partitions.as_ref().map_or(End::Stopped, |_| End::ShareLevel);
-            return course.end(end, done(keys, seconds)?);
+            return course.end(end, done(keys, seconds));
         }
         if let Some(end) = self.others(course, is_level)? {
-            return course.end(end, done(keys, seconds)?);
+            return course.end(end, done(keys, seconds));
         }
-        self.runtime.block_on(version::set_ready(&self.db, projection, number, true))?;
+        self.answer(async || version::set_ready(&self.db, projection, number, true).await)?;
         course.say(&format!("version {number} is level with the log: {}", rate(filled)))?;
         course.end(End::Level, Done { keys, keys_seconds: seconds, ..filled })
     }
@@ -249,7 +272,6 @@ impl Filling<'_> {
         &self,
         course: &mut Course,
         (partitions, within): (&[i32], Option<Duration>),
-        shutdown: &Shutdown,
         has_ended: &dyn Fn() -> bool,
     ) -> anyhow::Result<bool> {
         let began = Instant::now();
@@ -258,7 +280,7 @@ impl Filling<'_> {
         let first = self.sum(&applied, partitions);
         loop {
             let is_late = within.is_some_and(|within| began.elapsed() > within);
-            if shutdown.requested() || is_late {
+            if self.shutdown.requested() || is_late {
                 course.clear();
                 return Ok(false);
             }
@@ -271,11 +293,11 @@ impl Filling<'_> {
                     (ends, seen) = (now, Instant::now());
                 }
             }
-            shutdown.sleep(LOOK);
-            match self.checkpoints() {
-                Err(error) if error.may_pass() => {}
-                now => applied = now?,
-            }
+            self.shutdown.sleep(LOOK);
+            applied = match self.applied() {
+                Err(_) if self.shutdown.requested() => continue,
+                now => now?,
+            };
             latest = self.ends().unwrap_or(latest);
             let offsets = self.sum(&applied, partitions) - first;
             let seconds = began.elapsed().as_secs_f64();
@@ -307,24 +329,11 @@ impl Filling<'_> {
         Ok(ends)
     }
 
-    fn starts(&self) -> anyhow::Result<Places> {
-        let mut starts = Places::new();
-        for topic in self.job.projection.topics() {
-            for partition in 0..topic.partitions {
-                let begin = self.log.tail.bounds(topic.name, partition)?.next;
-                starts.insert((topic.name, partition), begin);
-            }
-        }
-        Ok(starts)
-    }
-
-    fn applied(&self) -> anyhow::Result<Applied> {
-        Ok(self.checkpoints()?)
-    }
-
-    fn checkpoints(&self) -> Result<Applied, Error> {
+    fn applied(&self) -> Result<Applied, Error> {
         let (name, version) = (self.job.projection.name(), self.job.version);
-        self.runtime.block_on(checkpoint::read_all(&self.db, name, version))
+        let applied = self.answer(async || checkpoint::read_all(&self.db, name, version).await)?;
+        self.seen.replace(applied.clone());
+        Ok(applied)
     }
 
     /// How far `partitions` are, those without a checkpoint where the log began.
