@@ -174,7 +174,7 @@ impl Reader {
         if let Hand::Given(given) = &mut self.hand
             && let Some(partitions) = given.take()
         {
-            self.tell_owned(partitions.len());
+            self.tell_owned(Some(partitions.len()));
             return Ok(Polled::Assigned(partitions));
         }
         let deadline = Instant::now() + wait;
@@ -188,11 +188,11 @@ impl Reader {
             if let Some(change) = self.member.context().changes().pop() {
                 return Ok(match change {
                     Change::Assigned(partitions, _) => {
-                        self.tell_owned(partitions.len());
+                        self.tell_owned(Some(partitions.len()));
                         Polled::Assigned(partitions)
                     }
                     Change::Revoked => {
-                        self.tell_owned(0);
+                        self.tell_owned(Some(0));
                         Polled::Revoked
                     }
                 });
@@ -213,17 +213,19 @@ impl Reader {
         }
     }
 
-    fn tell_owned(&self, partitions: usize) {
+    /// None where it is in the group no more.
+    fn tell_owned(&self, partitions: Option<usize>) {
         let topic = self.topics.first().map_or("", |first| first.name);
+        let owned = partitions.map_or(-1, |owned| i32::try_from(owned).unwrap_or_default());
         metrics::gauge!(PARTITIONS_OWNED, "topic" => topic, "group" => self.group.clone())
-            .set(u32::try_from(partitions).unwrap_or_default());
+            .set(owned);
     }
 }
 
-/// Its group may be of versions that nobody feeds any more.
+/// Its group may be of versions that nobody feeds any more, and then lacks no owner.
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.tell_owned(0);
+        self.tell_owned(None);
     }
 }
 

@@ -28,7 +28,7 @@ metrics! {
         "Records taken in one turn, by `stage`.";
 
     gauge PARTITIONS_OWNED = "jangbu_partitions_owned":
-        "Partitions that this process owns, by `topic` and `group`.";
+        "Partitions that this process owns, by `topic` and `group`; -1 where it is in that group no more.";
     gauge PARTITION_STOPPED = "jangbu_partition_stopped":
         "1 where a partition was stopped by a broken log, by `topic`, or `projection` and `version`, and `partition`.";
     counter VERSION_BREAKS = "jangbu_version_breaks_total":
