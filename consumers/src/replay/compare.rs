@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use domain::MallId;
 use projections::{
     AnyProjection, Pool,
@@ -70,7 +70,7 @@ pub(crate) struct Found {
 /// Compares a version with the active one, or another.
 ///
 /// # Errors
-/// When one of them is not there or has no row of these malls, MySQL does not answer, or the two
+/// When one of them is not there, neither has a row of a mall, MySQL does not answer, or the two
 /// never stand at the same place.
 pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     let shutdown = shutdown_signal()?;
@@ -87,6 +87,10 @@ pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
         ensure!(is_there, "version {number} of {} was dropped", projection.name());
     }
     let compared = runtime.block_on(Comparison::of(&db, projection, (with, number)))?;
+    // A mall misspelled is no proof.
+    if let Some(mall) = runtime.block_on(compared.unknown(&malls))?.first() {
+        bail!("{} has no row of {mall} in either version", projection.name());
+    }
     let comparison = compared.sampled(sample.unwrap_or(1)).of_malls(&malls);
     let (apart, length) = (comparison.apart().to_vec(), runtime.block_on(comparison.length())?);
     let mut progress = Progress::begin(length / sample.unwrap_or(1).max(1))?;
@@ -96,9 +100,6 @@ pub(super) fn compare(config: &Config, given: &Given) -> anyhow::Result<bool> {
     }));
     progress.end();
     let found = found?;
-    // A mall misspelled is no proof.
-    let is_of_none = found.rows == 0 && !malls.is_empty() && sample.is_none();
-    ensure!(!is_of_none, "{} has no row of these malls in either version", projection.name());
     if given.has("json") {
         for difference in &found.first {
             writeln!(stdout(), "{}", serde_json::to_string(difference)?)?;

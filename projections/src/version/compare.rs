@@ -118,6 +118,25 @@ impl Comparison {
         self
     }
 
+    /// Those of `malls` of which neither has a row.
+    ///
+    /// # Errors
+    /// [`Error`] when the server refuses or does not answer.
+    pub async fn unknown<'m>(&self, malls: &'m [MallId]) -> Result<Vec<&'m MallId>, Error> {
+        let mut unknown = vec![];
+        for mall in malls {
+            let (one, other) = &self.tables;
+            let has_row = |of: &TableName| format!("EXISTS (SELECT 1 FROM {of} WHERE mall = ?)");
+            let text = format!("SELECT {} OR {}", has_row(one), has_row(other));
+            let is_known = sqlx::query_scalar(AssertSqlSafe(text));
+            let is_known = is_known.bind(mall.to_string()).bind(mall.to_string());
+            if !is_known.fetch_one(&self.db).await? {
+                unknown.push(mall);
+            }
+        }
+        Ok(unknown)
+    }
+
     /// Columns that only one of them has.
     pub fn apart(&self) -> &[String] {
         &self.apart
