@@ -26,7 +26,7 @@ const SEARCHING: Duration = Duration::from_secs(20);
 /// Up to so many products all is repeated, above only the price changes.
 const FEW: i64 = 500_000;
 /// Products whose owner has them in memory once each has been changed.
-const REMEMBERED: usize = 5_000;
+const REMEMBERED: usize = 2_000;
 const CHANGING: Duration = Duration::from_secs(10);
 const CHANGES_AT_ONCE: usize = 64;
 /// What commands need besides.
