@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    mem, thread,
+    mem,
+    sync::{Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,6 +24,7 @@ use super::{
     ownership::{Change, Member, Ownership, is_stranded, read_on},
     record::Decoder,
     silence::Silence,
+    tail::pause,
 };
 use crate::telemetry::{PARTITIONS_OWNED, RETRIES};
 
@@ -40,7 +43,13 @@ pub struct Reader {
     decoder: Decoder,
     silence: Silence,
     hand: Hand,
+    /// When it was told last where to read.
+    started: Mutex<Option<Instant>>,
 }
+
+/// How long librdkafka gets to take partitions away. It does not say when it has, and ends the
+/// process where they are taken away once more before (`rd_kafka_assignment_partition_stopped`).
+const TAKEN_AWAY: Duration = Duration::from_millis(300);
 
 /// Who gives the partitions out.
 enum Hand {
@@ -105,7 +114,8 @@ impl Reader {
         hand: Hand,
     ) -> Self {
         let (kafka, group, topics) = (kafka.clone(), group.to_owned(), topics.to_vec());
-        Self { kafka, group, member, topics, decoder, silence: Silence::default(), hand }
+        let (silence, started) = (Silence::default(), Mutex::new(None));
+        Self { kafka, group, member, topics, decoder, silence, hand, started }
     }
 
     /// Comes into the group as another member, where this one does not come back.
@@ -150,7 +160,17 @@ impl Reader {
     /// # Errors
     /// When librdkafka refuses the assignment.
     pub fn start(&self, from: &BTreeMap<(&'static str, i32), i64>) -> anyhow::Result<()> {
+        self.wait_for_last_start();
         read_on(&self.member, &offsets(from)?).context("assigning partitions")
+    }
+
+    fn wait_for_last_start(&self) {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(started) = *started {
+            let left = TAKEN_AWAY.saturating_sub(started.elapsed());
+            pause(u64::try_from(left.as_millis()).unwrap_or_default());
+        }
+        *started = Some(Instant::now());
     }
 
     /// Commits offsets to the group without waiting. Only lag tools read them.
@@ -226,6 +246,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.tell_owned(None);
+        self.wait_for_last_start();
     }
 }
 
