@@ -243,7 +243,7 @@ impl Filler {
             let writing = self.runtime.spawn(async move { filled.write().await });
             self.writing.push_back((partition, writing));
         }
-        while !self.writing.is_empty() && (self.size() > MOST || self.longest() > MUCH) {
+        while !self.writing.is_empty() && (self.size() > MOST || self.largest() > MUCH) {
             self.written()?;
         }
         Ok(())
@@ -299,7 +299,7 @@ impl Filler {
     }
 
     /// What waits of the partition with the most.
-    fn longest(&self) -> usize {
+    fn largest(&self) -> usize {
         self.owned.values().map(Filling::waiting).max().unwrap_or_default()
     }
 

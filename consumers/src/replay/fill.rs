@@ -173,11 +173,10 @@ impl Filling<'_> {
     /// When the feeding has ended by itself, or has nothing to feed any more.
     fn goes_on(&self, has_ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
         ensure!(!has_ended(), "the feeding has ended");
-        let (name, number) = (self.job.projection.name(), self.job.version);
-        let it = |known: &Version| known.projection == name && known.version == number;
+        let Job { projection, version: number, .. } = *self.job;
         // Where it cannot be asked, those who feed it say why.
         let known = self.runtime.block_on(version::all(&self.db)).unwrap_or_default();
-        let is_dropped = known.iter().any(|known| it(known) && known.dropped);
+        let is_dropped = super::find(&known, projection, number).is_ok_and(|known| known.dropped);
         ensure!(!is_dropped, "version {number} was dropped");
         Ok(())
     }
