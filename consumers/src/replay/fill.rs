@@ -50,7 +50,13 @@ pub(super) fn start(config: &Config, given: &Given) -> anyhow::Result<bool> {
     } else {
         next(projection, &versions)
     };
-    runtime.block_on(version::create_bare(&db, projection, number))?;
+    // Keys that are built at once at the end take the machine from whoever is to be spared.
+    runtime.block_on(async {
+        match throttle {
+            Some(_) => version::create(&db, projection, number).await,
+            None => version::create_bare(&db, projection, number).await,
+        }
+    })?;
     let mut course = Course::new(projection, number, json);
     course.say(&format!("filling version {number}"))?;
     let (log, follow) = (Log::of(config)?, given.has("follow"));

@@ -28,7 +28,8 @@ const PATIENT: &str = "SET SESSION wait_timeout = 86400";
 /// Makes `to`, which is not there or was begun as a copy, a copy of `from`. What was copied before is
 /// begun anew: the moment that it was of is gone. Until all is there, `to` is nobody's version; from
 /// then on it is one that has not been fed for a while. At most `throttle` rows are copied in a
-/// second; `pass` is told how many they are by now.
+/// second, with their secondary keys, which are left out without a throttle; `pass` is told how many
+/// rows they are by now.
 ///
 /// # Errors
 /// [`Error::OtherShape`] where `from` is not as this build writes it, [`Error::NotActive`] where it
@@ -53,6 +54,9 @@ pub async fn copy(
         None => return Err(Error::NotActive(name.to_owned())),
     }
     begin(&mut alone, projection, &tables.1).await?;
+    if throttle.is_none() {
+        keys::drop_keys(&mut alone, projection, &tables.1).await?;
+    }
 
     let mut moment = db.acquire().await?.detach();
     for text in [
@@ -96,7 +100,7 @@ pub async fn about(db: &Pool, projection: &dyn AnyProjection, version: i32) -> R
     Ok(rows.flatten().unwrap_or_default())
 }
 
-/// An empty table without keys, which is marked so that nobody takes it for a version.
+/// An empty table, which is marked so that nobody takes it for a version.
 async fn begin(
     db: &mut MySqlConnection,
     projection: &dyn AnyProjection,
@@ -113,7 +117,7 @@ async fn begin(
     }
     db.execute(table.statement("DROP TABLE IF EXISTS {table}", 0, 0)).await?;
     db.execute(table.statement(projection.table(), 0, 0)).await?;
-    keys::drop_keys(db, projection, table).await
+    Ok(())
 }
 
 async fn rows(

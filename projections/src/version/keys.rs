@@ -1,4 +1,5 @@
-//! The secondary keys of a version: left out while it is filled, and then built all at once, sorted.
+//! The secondary keys of a version: left out while it is filled, unless others are to be spared, and
+//! then built all at once, sorted.
 
 use std::collections::BTreeSet;
 

@@ -182,7 +182,10 @@ pub(crate) async fn who_fills_outlasts_mysql_but_not_the_version(world: &mut Wor
     world.stack.start("mysql")?;
     noticed?;
     says("\"result\":\"level\"").await?;
-    let (version, _) = result(&fs::read_to_string(&log)?)?;
+    let told = fs::read_to_string(&log)?;
+    let (version, _) = result(&told)?;
+    // Throttled it has its keys from the start: built at the end they would be felt.
+    ensure!(told.contains("\"keys\":0") && keys(world, version).await? > 1, "{told}");
     is_equal_and_dropped(world, "products", version).await?;
     ensure!(!follow.until_ended(PATIENCE).await?.success());
     ensure!(fs::read_to_string(&log)?.contains(&format!("version {version} was dropped")));
@@ -193,6 +196,14 @@ pub(crate) async fn who_fills_outlasts_mysql_but_not_the_version(world: &mut Wor
         ensure!(!ended && why, "{words}: {refused}");
     }
     world.fleet.verify(&[]).await
+}
+
+/// How many keys a version of `products` has, the primary one too.
+async fn keys(world: &World, version: i64) -> Result<i64> {
+    let db = projections::connect(world.fleet.setting("JANGBU_MYSQL")?, 1).await?;
+    let count = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics \
+                 WHERE table_schema = DATABASE() AND table_name = ?";
+    Ok(sqlx::query_scalar(count).bind(format!("products_v{version}")).fetch_one(&db).await?)
 }
 
 /// How many events there are.
@@ -239,6 +250,11 @@ pub(crate) async fn a_version_is_begun_as_a_copy(world: &mut World) -> Result<()
     let copying = copying.context("no copy was begun")?["version"].as_i64();
 
     // Begun anew it is the same version, and as equal as one that is filled from the log.
+    let throttled = replay(world, &format!("{start} --throttle 100000")).await?.1;
+    let (version, _) = result(&throttled)?;
+    ensure!(copying == Some(version) && throttled.contains("\"keys\":0"), "{throttled}");
+    ensure!(keys(world, version).await? > 1, "{throttled}");
+    is_equal_and_dropped(world, "products", version).await?;
     for name in ["products", "directory", "command_status", "snapshot", "history"] {
         let (ended, printed) =
             replay(world, &format!("start {name} --from-snapshot --json")).await?;
@@ -246,7 +262,8 @@ pub(crate) async fn a_version_is_begun_as_a_copy(world: &mut World) -> Result<()
         ensure!(ended && end == "level", "{printed}");
         let rows = lines(&printed).iter().filter_map(|line| line["rows_copied"].as_i64()).max();
         ensure!(rows > Some(0) || name == "directory", "{printed}");
-        ensure!(copying == Some(version) || name != "products", "another: {printed}");
+        let built = lines(&printed).pop().and_then(|line| line["keys"].as_i64());
+        ensure!(built > Some(0) || name != "products", "no keys were built: {printed}");
         let (ended, refused) = replay(world, &format!("start {name} --from-snapshot")).await?;
         ensure!(!ended && refused.contains("is there already"), "{refused}");
         is_equal_and_dropped(world, name, version).await?;
